@@ -1,0 +1,58 @@
+"""The console script `screentest`: one module a command, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+COMMANDS = ("check", "serve", "up", "demo", "backfill", "verdicts", "report", "redrive", "doctor")
+
+
+class LazyGroup(TyperGroup):
+    """Imports a command's module on first use, so that `screentest check` does not pay for the local stack."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The commands in the order of the documentation."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"screentest.cli.{cmd_name}")
+        command = get_command(module.app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Screens portraits before they drive a talking-head or dancing-figure video.",
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"screentest {importlib.metadata.version('screentest')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Global options."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
