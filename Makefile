@@ -5,6 +5,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SAM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 export SAM_CLI_TELEMETRY := 0
 
 .PHONY: help
@@ -33,6 +34,60 @@ setup: $(VENV)/.installed .localaws/.installed weights ## Set up the environment
 
 weights: $(VENV)/.installed
 	@$(BIN)/python layers/detection/fetch_weights.py
+
+# The artefacts of the deployment target, or with HOST=1 those of this machine: for the local stack and the emulator.
+TARGET := $(if $(HOST),host,lambda)
+ARTEFACTS_lambda := .aws-sam/build
+ARTEFACTS_host := .aws-sam/host
+PARTS := template.yaml layers/artefact.mk $(shell find layers functions -type f \( -name '*.py' -o -name '*.txt' -o -name '*.json' -o -name Makefile \
+	-o -name '*.tflite' -o -name '*.npz' -o -name '*.yaml' -o -name '*.html' \) -not -path '*/__pycache__/*')
+
+.PHONY: build
+build: .aws-sam/$(TARGET).built ## Build the functions and layers (HOST=1: for this machine)
+
+.aws-sam/%.cache: layers/artefact.mk $(VENV)/.installed
+	@rm -rf $@ && mkdir -p $@
+
+.aws-sam/%.built: $(PARTS) $(VENV)/.installed .aws-sam/%.cache | weights
+	@echo "building $(ARTEFACTS_$*)"
+	@TARGET=$* $(SAM) build --template template.yaml --build-dir $(ARTEFACTS_$*) --cached --cache-dir .aws-sam/$*.cache \
+		>.aws-sam/$*.log 2>&1 || { cat .aws-sam/$*.log; exit 1; }
+	@grep -h 'without bytecode' .aws-sam/$*.log || true
+	@touch $@
+
+HOST_BUILD := .aws-sam/host.built
+.PHONY: demo up invoke
+demo: setup $(HOST_BUILD) ## Screen real pictures on the local stack (PHOTOS=folder: your own)
+	@$(BIN)/screentest demo $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+up: setup $(HOST_BUILD) ## Run the local stack until Ctrl-C
+	@exec $(BIN)/screentest up
+
+invoke: setup $(HOST_BUILD) ## Run the built function on one event: EVENT=events/x.json
+	@$(BIN)/python -m screentest.artefact '$(or $(EVENT),$(error which event? make invoke EVENT=events/x.json))'
+
+.PHONY: test check bench soak fuzz deploy
+test: setup $(HOST_BUILD) ## Run the test suite (ARGS=... for pytest)
+	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+check: setup ## Format, lint, types, template
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(SAM) validate --lint --template template.yaml
+	@$(BIN)/cfn-lint template.yaml
+
+bench: setup $(HOST_BUILD) ## Run the benchmarks, each beside what it is compared with
+	@set -e; for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
+
+soak: setup $(HOST_BUILD) ## Full-size soak tests
+	@SCREENTEST_FULL=1 $(BIN)/pytest -m slow -k soak $(ARGS)
+
+fuzz: setup $(HOST_BUILD) ## Full-size fuzzing
+	@SCREENTEST_FULL=1 $(BIN)/pytest -m slow -k fuzz $(ARGS)
+
+deploy: build ## Deploy to AWS, asking for the parameters
+	@$(SAM) deploy --guided --template-file $(ARTEFACTS_lambda)/template.yaml
 
 .PHONY: lock
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
