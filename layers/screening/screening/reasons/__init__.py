@@ -1,0 +1,125 @@
+"""Plain-language reasons and advice for every code that a screening can end with.
+
+The codes and messages of the wire are for programs and stay untouched; the words here are for the person who took
+the picture or runs the stack. The requirements behind them are those of the detectors' documents; see
+docs/detection.md for what is measured.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, cast, get_args
+
+Language = Literal["en", "zh", "ja"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+PASSED = "Passed"
+"""Key of the words for a pass, which has no code."""
+
+UNKNOWN = "Unknown"
+"""Code of a reject that came without one, and key of the words for codes that are not listed."""
+
+# Codes of the shared error table that call for the same words.
+_SAME_WORDS = {
+    "LimitRequests": "Throttling",
+    "Model.NotExist": "ModelNotFound",
+    "model_not_found": "ModelNotFound",
+    "Model.AccessDenied": "AccessDenied.Unpurchased",
+    "Workspace.AccessDenied": "AccessDenied.Unpurchased",
+    "CommodityNotPurchased": "Arrearage",
+    "PrepaidBillOverdue": "Arrearage",
+    "PostpaidBillOverdue": "Arrearage",
+    "BadRequest.InputDownloadFailed": "InvalidURL.Timeout",
+    "InvalidFile.DownloadFailed": "InvalidURL.Timeout",
+    "InvalidURL.ConnectionRefused": "InvalidURL.Timeout",
+    "InvalidParameter.DataInspection": "InvalidURL.Timeout",
+    "BadRequest.TooLarge": "InvalidFile.Size",
+    "BadRequest.UnsupportedFileFormat": "InvalidURL",
+    "InvalidParameter.UnsupportedFileFormat": "InvalidURL",
+    "InvalidImage": "InvalidURL",
+    "InvalidPerson": "InvalidFile.NoHuman",
+    "BadRequest": "InvalidParameter",
+    "InternalError.Timeout": "RequestTimeOut",
+    "GatewayTimeout": "RequestTimeOut",
+    "SystemError": "InternalError",
+    "ModelServiceFailed": "InternalError",
+    "ModelServingError": "InternalError",
+    "ModelUnavailable": "ServiceUnavailable",
+}
+
+_FAMILIES = ("emoji", "emo", "animate-anyone")
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why, in a few words without a full stop, and what to do about it, in one or two sentences."""
+
+    title: str
+    advice: str
+
+
+def explain(code: str | None, model: str, lang: str = "en", *, ratio: str | None = None) -> Reason:
+    """The words for a code, as they apply to a model.
+
+    Args:
+        code: a code of the wire or of the pipeline; None or empty for a pass.
+        model: the detector's model name; other models than the three get the general words.
+        lang: `en`, `zh` or `ja`.
+        ratio: `1:1` or `3:4` where the advice depends on it.
+
+    Returns:
+        The words for the code; for a code that is not listed those of its parent (`Throttling.New` reads like
+        `Throttling`), else a general sentence that leaves the code to speak.
+
+    Raises:
+        ValueError: `lang` is none of the three.
+    """
+    if lang not in LANGUAGES:
+        raise ValueError(f"no reasons in {lang!r}: choose one of {', '.join(LANGUAGES)}")
+    words = _words(cast(Language, lang))
+    family = next((name for name in _FAMILIES if model.startswith(name + "-")), "")
+    for name in _lineage(code or PASSED):
+        for key in (f"{name} {family} {ratio}", f"{name} {family}", name):
+            if key in words:
+                return Reason(*words[key])
+    return Reason(*words[UNKNOWN])
+
+
+def listed() -> tuple[str, ...]:
+    """Every code that has words of its own, the pass's excepted, in the order of the English list."""
+    codes = dict.fromkeys(key.split()[0] for key in _words("en"))
+    return tuple(code for code in (*codes, *_SAME_WORDS) if code != PASSED)
+
+
+def pick_language(preference: str) -> Language:
+    """The language to speak, from an `Accept-Language` header or a locale name such as `ja_JP.UTF-8`.
+
+    Languages are taken by their weight (`q`), then in the order given; English when none of ours is asked for.
+    """
+    asked: list[tuple[float, int, Language]] = []
+    for position, part in enumerate(preference.split(",")):
+        tag, _, weight = part.partition(";")
+        name = re.split(r"[-_.@]", tag.strip().lower())[0]
+        quality = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", weight)
+        q = float(quality.group(1)) if quality else 1.0
+        if name in LANGUAGES and q > 0:
+            asked.append((-q, position, cast(Language, name)))
+    return min(asked)[2] if asked else "en"
+
+
+@cache
+def _words(lang: Language) -> dict[str, tuple[str, str]]:
+    words: dict[str, tuple[str, str]] = importlib.import_module(f"{__name__}.{lang}").WORDS
+    return words
+
+
+def _lineage(code: str) -> list[str]:
+    """The code, the code it shares its words with, and the same of its parents."""
+    names: list[str] = []
+    while code:
+        names += [code, _SAME_WORDS[code]] if code in _SAME_WORDS else [code]
+        code = code.rpartition(".")[0]
+    return names
