@@ -1,7 +1,7 @@
 """Plain-language reasons and advice for every code that a screening can end with.
 
-The codes and messages of the wire are for programs and stay untouched; the words here are for the person who took
-the picture or runs the stack. The requirements behind them are those of the detectors' documents; see
+The codes and messages of the wire are for programs and stay untouched; the words here are for the person who
+took the picture or runs the stack. The requirements behind them are those of the detectors' documents; see
 docs/detection.md for what is measured.
 """
 
@@ -79,7 +79,7 @@ def explain(code: str | None, model: str, lang: str = "en", *, ratio: str | None
     """
     if lang not in LANGUAGES:
         raise ValueError(f"no reasons in {lang!r}: choose one of {', '.join(LANGUAGES)}")
-    words = _words(cast(Language, lang))
+    words = _words(lang)
     family = next((name for name in _FAMILIES if model.startswith(name + "-")), "")
     for name in _lineage(code or PASSED):
         for key in (f"{name} {family} {ratio}", f"{name} {family}", name):
@@ -97,7 +97,7 @@ def listed() -> tuple[str, ...]:
 def pick_language(preference: str) -> Language:
     """The language to speak, from an `Accept-Language` header or a locale name such as `ja_JP.UTF-8`.
 
-    Languages are taken by their weight (`q`), then in the order given; English when none of ours is asked for.
+    Languages are taken by their weight (`q`), then in the order given; English when none of the three is asked.
     """
     asked: list[tuple[float, int, Language]] = []
     for position, part in enumerate(preference.split(",")):
@@ -111,7 +111,7 @@ def pick_language(preference: str) -> Language:
 
 
 @cache
-def _words(lang: Language) -> dict[str, tuple[str, str]]:
+def _words(lang: str) -> dict[str, tuple[str, str]]:
     words: dict[str, tuple[str, str]] = importlib.import_module(f"{__name__}.{lang}").WORDS
     return words
 

@@ -8,27 +8,28 @@ WORDS: dict[str, tuple[str, str]] = {
     # the picture
     "InvalidFile.NoHuman": (
         "No person with a visible face was found",
-        "Choose a photo of one real person who looks towards the camera, with the whole face in view and large "
-        "enough to see the features. Animals, toys and drawings do not count.",
+        "Choose a photo of one real person who looks towards the camera, with the whole face in view and "
+        "large enough to see the features. Animals, toys and drawings do not count.",
     ),
     "InvalidFile.MultiHuman": (
         "More than one person is in the picture",
-        "Choose a photo with one person only, or crop the others out of the frame, people in the background included.",
+        "Choose a photo with one person only, or crop the others out of the frame, people in the "
+        "background included.",
     ),
     "InvalidFile.BodyProportion": (
         "The face takes up too little or too much of the picture",
-        "If the face is small, crop closer or step nearer to the camera; if it fills the picture, leave some room "
-        "around the head. A face about a third as wide as the picture works well.",
+        "If the face is small, crop closer or step nearer to the camera; if it fills the picture, leave "
+        "some room around the head. A face about a third as wide as the picture works well.",
     ),
     "InvalidFile.Resolution": (
         "The picture has too few or too many pixels",
-        "Use a picture whose sides are all between 400 and 7000 pixels. Enlarging a small one does not help: take the "
-        "original, or a new photo.",
+        "Use a picture whose sides are all between 400 and 7000 pixels. Enlarging a small one does not "
+        "help: take the original, or a new photo.",
     ),
     "InvalidFile.Resolution animate-anyone": (
         "The picture has too few or too many pixels",
-        "Use a picture whose sides are all more than 224 and less than 4096 pixels. Scale a larger one down; for a "
-        "smaller one take the original, or a new photo.",
+        "Use a picture whose sides are all more than 224 and less than 4096 pixels. Scale a larger one down"
+        "; for a smaller one take the original, or a new photo.",
     ),
     "InvalidFile.Value": (
         "The picture is too dark or too blurred",
@@ -40,13 +41,13 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "InvalidFile.FullFace": (
         "The face is hidden or covered in part",
-        "Show the whole face: no mask, sunglasses, hand, cup, microphone or hair across it, and nothing cut off by "
-        "the edge of the picture. Clear glasses are fine.",
+        "Show the whole face: no mask, sunglasses, hand, cup, microphone or hair across it, and nothing "
+        "cut off by the edge of the picture. Clear glasses are fine.",
     ),
     "InvalidFile.FullFace emoji": (
         "The face is covered, or a hand is close to it",
-        "Show the whole face, with no mask, sunglasses or hair across it, and keep hands and objects well away from "
-        "the head. Clear glasses are fine.",
+        "Show the whole face, with no mask, sunglasses or hair across it, and keep hands and objects well "
+        "away from the head. Clear glasses are fine.",
     ),
     "InvalidFile.FacePose": (
         "The head is turned or tilted too far",
@@ -54,18 +55,18 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "InvalidFile.FacePose emoji": (
         "The head is turned or tilted, or the expression is too strong",
-        "Look straight into the camera with the head upright and a calm face: a light smile is fine, a wide-open "
-        "mouth, a tongue or a grimace is not.",
+        "Look straight into the camera with the head upright and a calm face: a light smile is fine, a "
+        "wide-open mouth, a tongue or a grimace is not.",
     ),
     "InvalidFile.FacePose animate-anyone": (
         "The face is hidden, or turned or tilted too far",
-        "Face the camera with the head upright and the whole face in view: no mask, and no hand or object in front "
-        "of it.",
+        "Face the camera with the head upright and the whole face in view: no mask, and no hand or object "
+        "in front of it.",
     ),
     "InvalidFile.FullBody": (
         "The person is cut off by the edge of the picture",
-        "Choose a photo with room around the whole head. For the ratio 3:4 everything above the hips must be in the "
-        "picture as well.",
+        "Choose a photo with room around the whole head. For the ratio 3:4 everything above the hips must "
+        "be in the picture as well.",
     ),
     "InvalidFile.FullBody emo 1:1": (
         "The head is cut off by the edge of the picture",
@@ -73,8 +74,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "InvalidFile.FullBody emo 3:4": (
         "The upper body is not fully in the picture",
-        "Choose a photo that shows everything from the top of the head down to the hips, or screen this one with the "
-        "ratio 1:1, which needs the head only.",
+        "Choose a photo that shows everything from the top of the head down to the hips, or screen this "
+        "one with the ratio 1:1, which needs the head only.",
     ),
     "InvalidFile.FullBody emoji": (
         "The head is cut off by the edge of the picture",
@@ -82,17 +83,19 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "InvalidFile.Content": (
         "There is nobody in the picture, or more than one person",
-        "Choose a photo with exactly one person. Crop others out of the frame, people in the background included.",
+        "Choose a photo with exactly one person. Crop others out of the frame, people in the background "
+        "included.",
     ),
     "InvalidFile.BodyPose": (
         "The pose does not suit the animation",
-        "Choose a photo of a person who stands and faces the camera, either whole from head to feet or from the head "
-        "to the waist, with nothing large in front of the body. Sitting, side views and views from behind do not work.",
+        "Choose a photo of a person who stands and faces the camera, either whole from head to feet or "
+        "from the head to the waist, with nothing large in front of the body. Sitting, side views and "
+        "views from behind do not work.",
     ),
     "InvalidFile.Size": (
         "The file is too large",
-        "Save the picture as a JPEG with a little less quality or fewer pixels, under 5 MB for AnimateAnyone and "
-        "under 10 MB for the others.",
+        "Save the picture as a JPEG with a little less quality or fewer pixels, under 5 MB for "
+        "AnimateAnyone and under 10 MB for the others.",
     ),
     "InvalidFile.AspectRatio": (
         "The picture is too long and narrow",
@@ -100,12 +103,13 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "InvalidFile": (
         "The picture does not meet a requirement",
-        "Choose another photo: one person, facing the camera, well lit and sharp, with the whole face in view.",
+        "Choose another photo: one person, facing the camera, well lit and sharp, with the whole face in "
+        "view.",
     ),
     "InvalidURL": (
         "The file is not a picture that can be read",
-        "Upload it again as JPEG, PNG, BMP or WebP. If it opens on your computer, save it anew in one of these formats: "
-        "renaming a file does not change what is in it.",
+        "Upload it again as JPEG, PNG, BMP or WebP. If it opens on your computer, save it anew in one of "
+        "these formats: renaming a file does not change what is in it.",
     ),
     "DataInspectionFailed": (
         "The detector's content check refused the picture",
@@ -118,8 +122,8 @@ WORDS: dict[str, tuple[str, str]] = {
     # the setup: an operator's work, the picture is not at fault
     "InvalidApiKey": (
         "The detector did not accept the API key",
-        "The picture was not judged. Put a valid key into the secret that the stack reads (DetectorApiKeySecretArn), "
-        "then run 'screentest redrive'.",
+        "The picture was not judged. Put a valid key into the secret that the stack reads ("
+        "DetectorApiKeySecretArn), then run 'screentest redrive'.",
     ),
     "Arrearage": (
         "The detector's account is overdue or not activated",
@@ -127,33 +131,34 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "AllocationQuota.FreeTierOnly": (
         "The free quota of the detector is used up",
-        "The picture was not judged. Switch on paid use with the provider or deploy with Detector=self-hosted, then "
-        "run 'screentest redrive'.",
+        "The picture was not judged. Switch on paid use with the provider or deploy with "
+        "Detector=self-hosted, then run 'screentest redrive'.",
     ),
     "Throttling.AllocationQuota": (
         "The quota of the detector is used up",
-        "The picture was not judged. Raise the quota with the provider or deploy with Detector=self-hosted, then run "
-        "'screentest redrive'.",
+        "The picture was not judged. Raise the quota with the provider or deploy with Detector=self-hosted, "
+        "then run 'screentest redrive'.",
     ),
     "AccessDenied": (
         "Access was denied",
-        "The picture was not judged. Either the screen function may not read the object (look at the bucket policy "
-        "and at the encryption key's policy) or the detector refuses the key. Mend it, then run 'screentest redrive'.",
+        "The picture was not judged. Either the screen function may not read the object (look at the "
+        "bucket policy and at the encryption key's policy) or the detector refuses the key. Mend it, then "
+        "run 'screentest redrive'.",
     ),
     "AccessDenied.Unpurchased": (
         "The detector's account may not use this model",
-        "The picture was not judged. Ask the provider for access to the model, or deploy with Detector=self-hosted, "
-        "then run 'screentest redrive'.",
+        "The picture was not judged. Ask the provider for access to the model, or deploy with "
+        "Detector=self-hosted, then run 'screentest redrive'.",
     ),
     "ModelNotFound": (
         "The detector does not know this model",
-        "The picture was not judged. Alibaba Cloud lists its detectors as retired since 2026-10-10: deploy with "
-        "Detector=self-hosted, or correct the model name in the routes, then run 'screentest redrive'.",
+        "The picture was not judged. Alibaba Cloud lists its detectors as retired since 2026-10-10: deploy "
+        "with Detector=self-hosted, or correct the model name in the routes, then run 'screentest redrive'.",
     ),
     "InvalidParameter": (
         "The detector did not accept the request",
-        "The picture was not judged. Compare model and ratio of the route with what the detector supports, then run "
-        "'screentest redrive'.",
+        "The picture was not judged. Compare model and ratio of the route with what the detector supports, "
+        "then run 'screentest redrive'.",
     ),
     "InvalidParameter.Ratio": (
         "The model does not support this ratio",
@@ -163,13 +168,13 @@ WORDS: dict[str, tuple[str, str]] = {
     # passing trouble
     "Throttling": (
         "The detector was too busy",
-        "The picture was not judged, although it was tried for hours. Lower MaximumConcurrency to what the detector "
-        "allows, then run 'screentest redrive'.",
+        "The picture was not judged, although it was tried for hours. Lower MaximumConcurrency to what the "
+        "detector allows, then run 'screentest redrive'.",
     ),
     "InvalidURL.Timeout": (
         "The detector could not download the picture",
-        "The picture was not judged. The detector must be able to reach the bucket over the internet: far away, slow "
-        "or blocked networks are the usual cause. Then run 'screentest redrive'.",
+        "The picture was not judged. The detector must be able to reach the bucket over the internet: far "
+        "away, slow or blocked networks are the usual cause. Then run 'screentest redrive'.",
     ),
     "RequestTimeOut": (
         "The detector did not answer in time",
@@ -177,31 +182,33 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "InternalError": (
         "The detector failed",
-        "The picture was not judged. See whether the detector is healthy, then run 'screentest redrive'. If this one "
-        "picture keeps failing, save it anew as a plain JPEG and upload that.",
+        "The picture was not judged. See whether the detector is healthy, then run 'screentest redrive'. "
+        "If this one picture keeps failing, save it anew as a plain JPEG and upload that.",
     ),
     "ServiceUnavailable": (
         "The detector was not available",
-        "The picture was not judged. See whether the detector is up and reachable, then run 'screentest redrive'.",
+        "The picture was not judged. See whether the detector is up and reachable, then run 'screentest "
+        "redrive'.",
     ),
     # the pipeline's own
     "ObjectGone": (
         "The picture was deleted or replaced before it could be judged",
-        "Nothing to do: a newer upload is screened by itself. Upload the picture again if it was deleted by mistake.",
+        "Nothing to do: a newer upload is screened by itself. Upload the picture again if it was deleted "
+        "by mistake.",
     ),
     "TagLimit": (
         "There is no room for the verdict on the object",
-        "The verdict is in the table, but the object already has ten tags. Remove one and upload the picture again, or "
-        "read the verdict from the table.",
+        "The verdict is in the table, but the object already has ten tags. Remove one and upload the "
+        "picture again, or read the verdict from the table.",
     ),
     "Crashed": (
         "Judging this picture crashed the function three times",
-        "The picture was not judged. It may be damaged or extremely large: save it anew as a plain JPEG of ordinary "
-        "size and upload that. If that fails too, look into the function's log.",
+        "The picture was not judged. It may be damaged or extremely large: save it anew as a plain JPEG of "
+        "ordinary size and upload that. If that fails too, look into the function's log.",
     ),
     "Unknown": (
         "The detector gave no reason that we know",
-        "Compare the picture with the requirements: one person, facing the camera, well lit and sharp, with the whole "
-        "face in view. The code and the detector's message, if there is one, say more.",
+        "Compare the picture with the requirements: one person, facing the camera, well lit and sharp, "
+        "with the whole face in view. The code and the detector's message, if there is one, say more.",
     ),
 }

@@ -1,7 +1,10 @@
 """Simplified Chinese. Keys and values as in `en`."""
 
 WORDS: dict[str, tuple[str, str]] = {
-    "Passed": ("可以用来生成视频", "无需处理：图片符合该模型的全部要求。"),
+    "Passed": (
+        "可以用来生成视频",
+        "无需处理：图片符合该模型的全部要求。",
+    ),
     # the picture
     "InvalidFile.NoHuman": (
         "没有找到露出正脸的人物",
@@ -13,7 +16,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "InvalidFile.BodyProportion": (
         "人脸在画面中占得太小或太大",
-        "脸太小时，请裁近一些，或靠近镜头重拍；脸占满画面时，请在头部四周留出空间。脸宽约为画面的三分之一时效果较好。",
+        "脸太小时，请裁近一些，或靠近镜头重拍；脸占满画面时，请在头部四周留出空间。脸宽约为画面的三分之一时"
+        "效果较好。",
     ),
     "InvalidFile.Resolution": (
         "图片的像素太少或太多",
@@ -33,7 +37,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "InvalidFile.FullFace": (
         "脸部被遮住，或没有完整露出",
-        "请露出整张脸：不要有口罩、墨镜、手、杯子、话筒或头发挡住，也不要被画面边缘切掉。透明镜片的眼镜没有问题。",
+        "请露出整张脸：不要有口罩、墨镜、手、杯子、话筒或头发挡住，也不要被画面边缘切掉。透明镜片的眼镜没有"
+        "问题。",
     ),
     "InvalidFile.FullFace emoji": (
         "脸部被遮住，或手离脸太近",
@@ -73,7 +78,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "InvalidFile.BodyPose": (
         "人物的姿势不适合生成动画",
-        "请换一张人物站立、面向镜头的照片：从头到脚全身，或从头到腰半身，身前不要有大件物品。坐姿、侧身和背影都不行。",
+        "请换一张人物站立、面向镜头的照片：从头到脚全身，或从头到腰半身，身前不要有大件物品。坐姿、侧身和背"
+        "影都不行。",
     ),
     "InvalidFile.Size": (
         "文件太大",
@@ -89,7 +95,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "InvalidURL": (
         "文件不是可以读取的图片",
-        "请以 JPEG、PNG、BMP 或 WebP 格式重新上传。如果在电脑上能打开，请用图片软件另存为这些格式；只改文件名没有用。",
+        "请以 JPEG、PNG、BMP 或 WebP 格式重新上传。如果在电脑上能打开，请用图片软件另存为这些格式；只改文件"
+        "名没有用。",
     ),
     "DataInspectionFailed": (
         "检测服务的内容审核没有通过",
@@ -102,7 +109,8 @@ WORDS: dict[str, tuple[str, str]] = {
     # the setup
     "InvalidApiKey": (
         "检测服务不接受 API Key",
-        "图片尚未检测。请在本系统读取的密钥（DetectorApiKeySecretArn）中填入有效的 Key，然后运行 “screentest redrive”。",
+        "图片尚未检测。请在本系统读取的密钥（DetectorApiKeySecretArn）中填入有效的 Key，然后运行 “"
+        "screentest redrive”。",
     ),
     "Arrearage": (
         "检测服务的账户欠费或未开通",
@@ -110,25 +118,28 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "AllocationQuota.FreeTierOnly": (
         "检测服务的免费额度已用完",
-        "图片尚未检测。请在服务商处开通付费，或以 Detector=self-hosted 重新部署，然后运行 “screentest redrive”。",
+        "图片尚未检测。请在服务商处开通付费，或以 Detector=self-hosted 重新部署，然后运行 “screentest "
+        "redrive”。",
     ),
     "Throttling.AllocationQuota": (
         "检测服务的额度已用完",
-        "图片尚未检测。请向服务商申请提高额度，或以 Detector=self-hosted 重新部署，然后运行 “screentest redrive”。",
+        "图片尚未检测。请向服务商申请提高额度，或以 Detector=self-hosted 重新部署，然后运行 “screentest "
+        "redrive”。",
     ),
     "AccessDenied": (
         "访问被拒绝",
-        "图片尚未检测。可能是检测函数无权读取该对象（请查看存储桶策略和加密密钥策略），也可能是检测服务拒绝了 Key。"
-        "处理后请运行 “screentest redrive”。",
+        "图片尚未检测。可能是检测函数无权读取该对象（请查看存储桶策略和加密密钥策略），也可能是检测服务拒绝"
+        "了 Key。处理后请运行 “screentest redrive”。",
     ),
     "AccessDenied.Unpurchased": (
         "检测服务的账户无权使用该模型",
-        "图片尚未检测。请向服务商申请该模型的权限，或以 Detector=self-hosted 重新部署，然后运行 “screentest redrive”。",
+        "图片尚未检测。请向服务商申请该模型的权限，或以 Detector=self-hosted 重新部署，然后运行 “"
+        "screentest redrive”。",
     ),
     "ModelNotFound": (
         "检测服务中没有这个模型",
-        "图片尚未检测。阿里云公告称其检测模型已于 2026-10-10 下线：请以 Detector=self-hosted 重新部署，"
-        "或更正路由中的模型名称，然后运行 “screentest redrive”。",
+        "图片尚未检测。阿里云公告称其检测模型已于 2026-10-10 下线：请以 Detector=self-hosted 重新部署，或更"
+        "正路由中的模型名称，然后运行 “screentest redrive”。",
     ),
     "InvalidParameter": (
         "检测服务不接受该请求",
@@ -141,12 +152,13 @@ WORDS: dict[str, tuple[str, str]] = {
     # passing trouble
     "Throttling": (
         "检测服务过于繁忙",
-        "连续重试数小时后仍未检测。请把 MaximumConcurrency 调低到检测服务允许的范围，然后运行 “screentest redrive”。",
+        "连续重试数小时后仍未检测。请把 MaximumConcurrency 调低到检测服务允许的范围，然后运行 “screentest "
+        "redrive”。",
     ),
     "InvalidURL.Timeout": (
         "检测服务无法下载图片",
-        "图片尚未检测。检测服务必须能通过互联网访问存储桶，常见原因是距离太远、网络太慢或被拦截。"
-        "处理后请运行 “screentest redrive”。",
+        "图片尚未检测。检测服务必须能通过互联网访问存储桶，常见原因是距离太远、网络太慢或被拦截。处理后请运"
+        "行 “screentest redrive”。",
     ),
     "RequestTimeOut": (
         "检测服务没有及时响应",
@@ -154,8 +166,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "InternalError": (
         "检测服务出错",
-        "图片尚未检测。请查看检测服务是否正常，然后运行 “screentest redrive”。如果只有这一张总是失败，"
-        "请另存为普通 JPEG 后重新上传。",
+        "图片尚未检测。请查看检测服务是否正常，然后运行 “screentest redrive”。如果只有这一张总是失败，请"
+        "另存为普通 JPEG 后重新上传。",
     ),
     "ServiceUnavailable": (
         "检测服务暂时不可用",
@@ -172,11 +184,12 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "Crashed": (
         "检测这张图片时，函数连续三次崩溃",
-        "图片尚未检测。文件可能已损坏或尺寸过大：请另存为普通大小的 JPEG 后重新上传。如果仍然失败，请查看函数日志。",
+        "图片尚未检测。文件可能已损坏或尺寸过大：请另存为普通大小的 JPEG 后重新上传。如果仍然失败，请查看函"
+        "数日志。",
     ),
     "Unknown": (
         "检测服务没有给出已知的原因",
-        "请对照要求检查图片：只有一个人，面向镜头，光线充足，画面清晰，整张脸都露出来。"
-        "错误码和检测服务的说明（如果有）会提供更多信息。",
+        "请对照要求检查图片：只有一个人，面向镜头，光线充足，画面清晰，整张脸都露出来。错误码和检测服务的说"
+        "明（如果有）会提供更多信息。",
     ),
 }
