@@ -97,7 +97,7 @@ def listed() -> tuple[str, ...]:
 def pick_language(preference: str) -> Language:
     """The language to speak, from an `Accept-Language` header or a locale name such as `ja_JP.UTF-8`.
 
-    Languages are taken by their weight (`q`), then in the order given; English when none of the three is asked.
+    Languages are taken by their weight (`q`), then in the order given; else English.
     """
     asked: list[tuple[float, int, Language]] = []
     for position, part in enumerate(preference.split(",")):
