@@ -1,0 +1,88 @@
+"""Codes and literal wire messages of the detection API.
+
+Source: `reference/detection-api.md` §4.1 (EMO and Emoji) and §4.2 (AnimateAnyone). The texts are what the service
+sent, spelling included; clients may compare them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Model(StrEnum):
+    """The three detectors, by the name that a request carries."""
+
+    EMO = "emo-detect-v1"
+    EMOJI = "emoji-detect-v1"
+    ANIMATE_ANYONE = "animate-anyone-detect-gen2"
+
+
+class Code(StrEnum):
+    """Why a picture was rejected."""
+
+    NO_HUMAN = "InvalidFile.NoHuman"
+    MULTI_HUMAN = "InvalidFile.MultiHuman"
+    BODY_PROPORTION = "InvalidFile.BodyProportion"
+    RESOLUTION = "InvalidFile.Resolution"
+    VALUE = "InvalidFile.Value"
+    FRONT_BODY = "InvalidFile.FrontBody"
+    FULL_FACE = "InvalidFile.FullFace"
+    FACE_POSE = "InvalidFile.FacePose"
+    FULL_BODY = "InvalidFile.FullBody"
+    CONTENT = "InvalidFile.Content"
+    BODY_POSE = "InvalidFile.BodyPose"
+
+
+_PORTRAIT = {
+    Code.NO_HUMAN: "The input image has no human body. Please upload other image with single person.",
+    Code.MULTI_HUMAN: "The input image has multi human bodies. Please upload other image with single person.",
+    Code.BODY_PROPORTION: (
+        "The proportion of the detected person in the picture is too large or too small, please upload other image."
+    ),
+    Code.RESOLUTION: (
+        "The image resolution is invalid, please make sure that the largest length of image is smaller than 7000, "
+        "and the smallest length of image is larger than 400."
+    ),
+    Code.VALUE: "The value of the image is invalid, please upload other clearer image.",
+    Code.FRONT_BODY: (
+        "The pose of the detected person is invalid, please upload other image with the front view."
+    ),
+    Code.FULL_FACE: "The pose of the detected face is invalid, please upload other image with whole face.",
+    Code.FACE_POSE: (
+        "The pose of the detected face is invalid, please upload other image with the expected oriention."
+    ),
+    Code.FULL_BODY: (
+        "The pose of the detected person is invalid, please upload other image with whole body, "
+        "or change the ratio parameter to 1:1."
+    ),
+}
+
+_ANIMATE_ANYONE = {
+    Code.CONTENT: (
+        "The input image has no human body or multi human bodies. Please upload other image with single person."
+    ),
+    Code.RESOLUTION: (
+        "The image resolution is invalid, please make sure that the largest length of image is smaller than 4096, "
+        "and the smallest length of image is larger than 224."
+    ),
+    Code.BODY_POSE: (
+        "The pose of the detected person is invalid, please upload other image with whole body "
+        "and expected orientation."
+    ),
+    Code.FACE_POSE: (
+        "The pose of the detected face is invalid, please upload other image with whole face "
+        "and expected orientation."
+    ),
+}
+
+MESSAGES: dict[Model, dict[Code, str]] = {
+    Model.EMO: _PORTRAIT,
+    Model.EMOJI: _PORTRAIT,
+    Model.ANIMATE_ANYONE: _ANIMATE_ANYONE,
+}
+"""The literal message for each code that a model may answer."""
+
+
+def message(model: Model, code: Code) -> str:
+    """The literal wire message of `code` for `model`."""
+    return MESSAGES[model][code]

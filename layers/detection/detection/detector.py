@@ -1,0 +1,202 @@
+"""The detectors: picture in, answer out."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+
+from detection import boxes, codes, errors
+from detection import thresholds as t
+from detection.answer import Answer, Check, Explanation, Point
+from detection.codes import Code, Model
+from detection.measurements import Measurements, Networks
+from detection.pictures import Header, decode, probe
+from detection.rules import animate_anyone, emo, emoji
+from detection.rules.rule import Rule
+
+RATIOS: dict[Model, tuple[str, ...]] = {
+    Model.EMO: ("1:1", "3:4"),
+    Model.EMOJI: ("1:1",),
+    Model.ANIMATE_ANYONE: ("1:1",),
+}
+"""The ratios that a request may name; the first is the default."""
+
+
+def rules(model: Model, ratio: str = "1:1") -> tuple[Rule, ...]:
+    """The rules of a detector in the order in which they are applied, the header's apart."""
+    if model is Model.EMO:
+        return emo.HALF_BODY if ratio == "3:4" else emo.HEAD
+    return emoji.HEAD if model is Model.EMOJI else animate_anyone.BODY
+
+
+def side_limits(model: Model) -> tuple[int, int]:
+    """Shortest and longest side that `model` takes, pixels, inclusive."""
+    if model is Model.ANIMATE_ANYONE:
+        return t.ANIMATE_SIDE_MIN, t.ANIMATE_SIDE_MAX
+    return t.PORTRAIT_SIDE_MIN, t.PORTRAIT_SIDE_MAX
+
+
+def parse(model: Model | str, ratio: str = "1:1") -> tuple[Model, str]:
+    """Model and ratio as this package's own values.
+
+    Raises:
+        UnknownModel: none of the three.
+        InvalidRatio: not one that the model offers.
+    """
+    try:
+        known = Model(model)
+    except ValueError:
+        names = ", ".join(Model)
+        raise errors.UnknownModel(f"unknown model {model!r}: it is one of {names}") from None
+    if ratio not in RATIOS[known]:
+        offered = " or ".join(RATIOS[known])
+        raise errors.InvalidRatio(f"{known} does not offer the ratio {ratio!r}: it is {offered}")
+    return known, ratio
+
+
+class Detector:
+    """Owns one set of networks, opened as they are needed. For one thread at a time; see `DetectorPool`."""
+
+    def __init__(self) -> None:
+        self._networks = Networks()
+
+    def detect(self, data: bytes, model: Model | str, ratio: str = "1:1") -> Answer:
+        """Judge the picture in `data`.
+
+        Args:
+            data: a JPEG, PNG, BMP or WebP file.
+            model: which detector.
+            ratio: `1:1` (head) or, for EMO, `3:4` (half body).
+
+        Raises:
+            UnreadablePicture: no picture, or a broken one.
+            UnknownModel, InvalidRatio: no such detector or ratio.
+            WeightsMissing: the installation is incomplete.
+        """
+        known, ratio = parse(model, ratio)
+        header = probe(data)
+        size = _resolution(known, header)
+        if size.failed:
+            explanation = Explanation((size,), size.rule)
+            return _rejected(known, ratio, Code.RESOLUTION, False, header.width, header.height, explanation)
+        picture = decode(data, header)
+        return _judge(known, ratio, Measurements(picture, self._networks), size)
+
+
+def _resolution(model: Model, header: Header) -> Check:
+    low, high = side_limits(model)
+    short, long = sorted((header.width, header.height))
+    failed = short < low or long > high
+    value = float(long if long > high else short)
+    return Check("resolution", value, f"{low} to {high}", "pixels", Code.RESOLUTION, failed)
+
+
+def _rejected(
+    model: Model, ratio: str, code: Code, humanoid: bool, width: int, height: int, explanation: Explanation
+) -> Answer:
+    text = codes.message(model, code)
+    return Answer(model, ratio, False, code, text, None, None, "", humanoid, width, height, explanation)
+
+
+def _judge(model: Model, ratio: str, m: Measurements, size: Check) -> Answer:
+    width, height = m.picture.width, m.picture.height
+    checks, failure = [size], None
+    for rule in rules(model, ratio):
+        value = rule.measure(m)
+        failed = rule.fails(value)
+        number = None if value is None else float(value)
+        checks.append(Check(rule.name, number, rule.limit, rule.unit, rule.code, failed))
+        if failed:
+            failure = rule
+            break
+    explanation = _explain(m, tuple(checks), failure)
+    if failure is not None:
+        humanoid = failure.code not in {Code.NO_HUMAN, Code.CONTENT}
+        return _rejected(model, ratio, failure.code, humanoid, width, height, explanation)
+    face = ext = None
+    if model is not Model.ANIMATE_ANYONE and m.face is not None:
+        (sx, sy), (x1, y1, x2, y2) = m.picture.scale, m.face.box
+        box = (x1 * sx, y1 * sy, x2 * sx, y2 * sy)
+        face = boxes.face_square(box, width, height)
+        if model is Model.EMOJI:
+            ext = boxes.emoji_square(box, width, height)
+        elif ratio == "1:1":
+            ext = boxes.emo_square(box, width, height)
+        else:
+            hips = m.hips_line
+            ext = boxes.emo_half_body(box, None if hips is None else hips * sy, width, height)
+    style = m.body_style if model is Model.ANIMATE_ANYONE else ""
+    return Answer(model, ratio, True, None, "", face, ext, style, True, width, height, explanation)
+
+
+def _explain(m: Measurements, checks: tuple[Check, ...], failure: Rule | None) -> Explanation:
+    sx, sy = m.picture.scale
+
+    def points(values: object) -> tuple[Point, ...]:
+        return tuple((float(x) * sx, float(y) * sy) for x, y, *_ in values)  # type: ignore[attr-defined]
+
+    named, landmarks = {}, {}
+    taken = vars(m)  # only what was measured: explaining costs no network
+    if taken.get("face") is not None:
+        x1, y1, x2, y2 = taken["face"].box
+        named["face"] = (x1 * sx, y1 * sy, x2 * sx, y2 * sy)
+    for number, person in enumerate(taken.get("persons", ()), 1):
+        x1, y1, x2, y2 = person.box
+        named[f"person {number}"] = (x1 * sx, y1 * sy, x2 * sx, y2 * sy)
+    if taken.get("mesh") is not None:
+        landmarks["face"] = points(taken["mesh"].points[:468])
+    if taken.get("pose") is not None:
+        landmarks["body"] = points(taken["pose"].points)
+    elif taken.get("body") is not None:
+        landmarks["body"] = points(taken["body"].points)
+    if taken.get("hand") is not None:
+        landmarks["hand"] = points(taken["hand"].points)
+    figures = {name: float(value) for name, value in taken.items() if isinstance(value, int | float)}
+    return Explanation(checks, failure.name if failure else None, figures, named, landmarks)
+
+
+class DetectorPool:
+    """`size` detectors for any number of threads."""
+
+    def __init__(self, size: int) -> None:
+        self._idle: queue.LifoQueue[Detector] = queue.LifoQueue()
+        for _ in range(size):
+            self._idle.put(Detector())
+
+    @contextmanager
+    def lend(self) -> Iterator[Detector]:
+        """An idle detector, waited for and given back."""
+        detector = self._idle.get()
+        try:
+            yield detector
+        finally:
+            self._idle.put(detector)
+
+    def detect(self, data: bytes, model: Model | str, ratio: str = "1:1") -> Answer:
+        """As `Detector.detect`, from any thread; waits for an idle detector."""
+        with self.lend() as detector:
+            return detector.detect(data, model, ratio)
+
+
+_own = DetectorPool(1)
+
+
+def detect(picture: bytes | str | PathLike[str], model: Model | str, ratio: str = "1:1") -> Answer:
+    """Judge one picture with detectors that this module keeps.
+
+    Args:
+        picture: a picture file's bytes, or its path.
+        model: `emo-detect-v1`, `emoji-detect-v1` or `animate-anyone-detect-gen2`.
+        ratio: `1:1` (head) or, for EMO, `3:4` (half body).
+
+    Raises:
+        UnreadablePicture: no picture, or a broken one.
+        UnknownModel, InvalidRatio: no such detector or ratio.
+        WeightsMissing: the installation is incomplete.
+        OSError: the path cannot be read.
+    """
+    data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+    return _own.detect(data, model, ratio)

@@ -1,0 +1,90 @@
+"""AnimateAnyone's rules (`reference/detection-api.md` §4.2)."""
+
+from __future__ import annotations
+
+from detection import thresholds as t
+from detection.codes import Code
+from detection.rules import emo
+from detection.rules.rule import Rule
+
+BODY = (
+    Rule(
+        "nobody or several",
+        "exactly one person is in the picture",
+        lambda m: m.people,
+        Code.CONTENT,
+        at_least=1,
+        at_most=1,
+        unit="persons",
+    ),
+    Rule(
+        "too dark",
+        "the person is lit",
+        lambda m: m.luma,
+        Code.BODY_POSE,
+        at_least=t.FACE_LUMA_MIN,
+        unit="of 255",
+    ),
+    Rule("facing away", "the person faces the camera", emo.BACK.measure, Code.BODY_POSE, at_most=0.5),
+    Rule(
+        "body side-on",
+        "the body is roughly frontal",
+        lambda m: m.body_yaw,
+        Code.BODY_POSE,
+        at_most=t.BODY_YAW_MAX,
+        unit="degrees",
+    ),
+    Rule(
+        "seated",
+        "the person stands",
+        lambda m: m.seated,
+        Code.BODY_POSE,
+        at_least=t.TORSO_THIGH_MIN,
+        unit="degrees",
+    ),
+    Rule(
+        "body cut",
+        "the body is seen down to the ankles or down to waist or hips",
+        lambda m: float(bool(m.body_style)),
+        Code.BODY_POSE,
+        at_least=0.5,
+    ),
+    Rule(
+        "face hidden",
+        "the face is seen from the front",
+        lambda m: m.presence,
+        Code.FACE_POSE,
+        at_least=t.PRESENCE_MIN,
+    ),
+    Rule(
+        "face covered",
+        "nothing covers a part of the face",
+        lambda m: m.occlusion,
+        Code.FACE_POSE,
+        at_most=t.OCCLUSION_MAX,
+    ),
+    Rule(
+        "head turned",
+        "the face looks towards the camera",
+        lambda m: m.yaw,
+        Code.FACE_POSE,
+        at_most=t.YAW_MAX,
+        unit="degrees",
+    ),
+    Rule(
+        "head tilted",
+        "the head is upright",
+        lambda m: m.roll,
+        Code.FACE_POSE,
+        at_most=t.ROLL_MAX,
+        unit="degrees",
+    ),
+    Rule(
+        "head cut",
+        "the whole head is inside the frame",
+        lambda m: m.forehead_room,
+        Code.BODY_POSE,
+        at_least=t.FOREHEAD_ROOM_MIN,
+        unit="face heights",
+    ),
+)

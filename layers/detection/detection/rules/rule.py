@@ -1,0 +1,49 @@
+"""What a rule is: one requirement, one measurement, one threshold, one code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from detection.codes import Code
+from detection.measurements import Measurements
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A requirement of the documents.
+
+    Attributes:
+        name: unique among a model's rules; `docs/detection.md` has a line for it.
+        requirement: what the picture must be, in a sentence.
+        measure: the figure; `None` where it cannot be measured, and the rule does not apply.
+        code: what a failure answers.
+        at_least: lowest value that passes.
+        at_most: highest value that passes.
+        unit: of the value and the limits; empty for ratios and probabilities.
+    """
+
+    name: str
+    requirement: str
+    measure: Callable[[Measurements], float | None]
+    code: Code
+    at_least: float | None = None
+    at_most: float | None = None
+    unit: str = ""
+
+    def fails(self, value: float | None) -> bool:
+        """Whether `value` breaks the rule."""
+        if value is None:
+            return False
+        too_low = self.at_least is not None and value < self.at_least
+        too_high = self.at_most is not None and value > self.at_most
+        return too_low or too_high
+
+    @property
+    def limit(self) -> str:
+        """The threshold in words."""
+        if self.at_least is None:
+            return f"at most {self.at_most:g}"
+        if self.at_most is None:
+            return f"at least {self.at_least:g}"
+        return f"{self.at_least:g} to {self.at_most:g}"
