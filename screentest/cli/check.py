@@ -1,0 +1,64 @@
+"""`screentest check`: decides files, folders or URLs."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def check(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Picture files, folders of them, or URLs.")],
+    model: Annotated[
+        str, typer.Option(help="emo-detect-v1, emoji-detect-v1 or animate-anyone-detect-gen2.", show_default=False)
+    ],
+    ratio: Annotated[
+        str | None, typer.Option(metavar="1:1|3:4", help="Head or half body (EMO).", show_default="1:1")
+    ] = None,
+    json_lines: Annotated[
+        bool, typer.Option("--json", help="One JSON line a picture on standard output, and nothing else.")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show every measurement beside its threshold, and what decided.")
+    ] = False,
+    report: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Write annotated pictures and a contact sheet here.")
+    ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Ask this server instead; its key from SCREENTEST_API_KEY or DASHSCOPE_API_KEY. URLs only.",
+        ),
+    ] = None,
+    allow_private_urls: Annotated[
+        bool, typer.Option("--allow-private-urls", help="Fetch URLs from private and loopback addresses too.")
+    ] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, metavar="N", show_default="one a core", help="Pictures at a time.")
+    ] = os.cpu_count() or 1,
+) -> None:
+    """Decide pictures. Exit status: 0 all pass, 1 some rejected, 2 something could not be judged."""
+    from screentest.checking import CheckError, CheckSettings, run
+
+    try:
+        settings = CheckSettings.parse(
+            paths=paths,
+            model=model,
+            ratio=ratio,
+            json_lines=json_lines,
+            explain=explain,
+            report=report,
+            detector=detector,
+            allow_private_urls=allow_private_urls,
+            workers=workers,
+        )
+        status = run(settings)
+    except CheckError as error:
+        typer.echo(f"error: {error}", err=True)
+        status = 2
+    raise typer.Exit(status)
