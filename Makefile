@@ -45,10 +45,12 @@ PARTS := template.yaml layers/artefact.mk $(shell find layers functions -type f 
 .PHONY: build
 build: .aws-sam/$(TARGET).built ## Build the functions and layers (HOST=1: for this machine)
 
-.aws-sam/%.cache: layers/artefact.mk $(VENV)/.installed
-	@rm -rf $@ && mkdir -p $@
+# SAM's cache knows a layer's own folder alone: what else goes into one empties it.
+.PRECIOUS: .aws-sam/%.cache/.fresh
+.aws-sam/%.cache/.fresh: layers/artefact.mk $(VENV)/.installed
+	@rm -rf $(@D) && mkdir -p $(@D) && touch $@
 
-.aws-sam/%.built: $(PARTS) $(VENV)/.installed .aws-sam/%.cache | weights
+.aws-sam/%.built: $(PARTS) .aws-sam/%.cache/.fresh | weights
 	@echo "building $(ARTEFACTS_$*)"
 	@TARGET=$* $(SAM) build --template template.yaml --build-dir $(ARTEFACTS_$*) --cached --cache-dir .aws-sam/$*.cache \
 		>.aws-sam/$*.log 2>&1 || { cat .aws-sam/$*.log; exit 1; }
@@ -60,8 +62,9 @@ HOST_BUILD := .aws-sam/host.built
 demo: setup $(HOST_BUILD) ## Screen real pictures on the local stack (PHOTOS=folder: your own)
 	@$(BIN)/screentest demo $(if $(PHOTOS),--photos '$(PHOTOS)')
 
+# On a terminal it gets a process group of its own, so that Ctrl-C reaches it alone and make reports its exit status.
 up: setup $(HOST_BUILD) ## Run the local stack until Ctrl-C
-	@exec $(BIN)/screentest up
+	@if [ -t 0 ]; then set -m; fi; $(BIN)/screentest up
 
 invoke: setup $(HOST_BUILD) ## Run the built function on one event: EVENT=events/x.json
 	@$(BIN)/python -m screentest.artefact '$(or $(EVENT),$(error which event? make invoke EVENT=events/x.json))'

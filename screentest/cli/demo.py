@@ -1,0 +1,34 @@
+"""`screentest demo`: real pictures through the whole local stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def demo(
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, help="Screen the pictures of this folder instead, by every model."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for annotated pictures and index.html.")] = Path(
+        "build/demo"
+    ),
+) -> None:
+    """Screen real pictures on the local stack and show the verdicts."""
+    from screentest.demo import DemoError, run
+    from screentest.stack import StackError
+
+    try:
+        right = run(photos=photos, out=out)
+    except (StackError, DemoError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    raise typer.Exit(0 if right else 1)
