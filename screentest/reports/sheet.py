@@ -147,7 +147,7 @@ class ContactSheet:
         self._meta, self._thumbs = [], []
 
     def _head(self) -> str:
-        style, script = _asset("base.css") + _asset("sheet.css"), _asset("sheet.js")
+        style, script = _asset("base.css") + _asset("sheet.css"), _script()
         policy = (
             f"default-src 'none'; img-src data:; style-src {csp_hash(style)}; script-src {csp_hash(script)}; "
             "base-uri 'none'; form-action 'none'"
@@ -176,12 +176,16 @@ class ContactSheet:
         page = {"lang": self._lang, "reasons": reasons, "words": words}
         return (
             f'<script type="application/json" id="page">{embed(page)}</script>\n'
-            f"<script>{_asset('sheet.js')}</script>\n</body>\n</html>\n"
+            f"<script>{_script()}</script>\n</body>\n</html>\n"
         )
 
 
 def _asset(name: str) -> str:
     return (_ASSETS / name).read_text(encoding="utf-8")
+
+
+def _script() -> str:
+    return _asset("base.js") + _asset("sheet.js")
 
 
 def _box(box: Any) -> list[int] | None:

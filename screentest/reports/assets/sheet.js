@@ -1,5 +1,5 @@
-"use strict";
 (() => {
+  const { element, overlay, corners, measurements, facts, speaker, preferred, label, switchTheme, options } = Screentest;
   const PAGE = 60; // cards added at a time
   const byId = (id) => document.getElementById(id);
   const page = JSON.parse(byId("page").textContent);
@@ -17,45 +17,8 @@
     return decoded.get(block)[perBlock === Infinity ? index : index % perBlock];
   };
 
-  const preferred = () => (navigator.languages || []).map((tag) => tag.slice(0, 2).toLowerCase()).find((tag) => page.words[tag]);
-  let lang = page.lang || preferred() || "en";
-  const word = (name, values = {}) =>
-    Object.entries(values).reduce((text, [key, value]) => text.replace(`{${key}}`, () => value), page.words[lang][name]);
-
-  const element = (tag, attributes = {}, ...children) => {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-      if (name === "class") node.className = value;
-      else if (value !== undefined && value !== null) node.setAttribute(name, value);
-    }
-    node.append(...children.filter((child) => child !== null && child !== undefined));
-    return node;
-  };
-  const shape = (tag, attributes) => {
-    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-    return node;
-  };
-
-  const overlay = (entry, everything) => {
-    const [width, height] = entry.size;
-    const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
-    const box = ([x1, y1, x2, y2], kind) => {
-      for (const style of ["halo", kind]) {
-        svg.append(shape("rect", { class: style, x: x1, y: y1, width: Math.max(0, x2 - x1), height: Math.max(0, y2 - y1) }));
-      }
-    };
-    if (everything) {
-      const radius = Math.max(width, height) / 400;
-      for (const [x, y] of entry.points || []) svg.append(shape("circle", { cx: x, cy: y, r: radius }));
-    }
-    for (const [name, corners] of Object.entries(entry.boxes || {})) {
-      if (!(name === "face" && entry.face)) box(corners, name === "face" ? "face" : "other");
-    }
-    if (entry.ext) box(entry.ext, "ext");
-    if (entry.face) box(entry.face, "face");
-    return svg;
-  };
+  let lang = page.lang || preferred(page.words);
+  const word = speaker(page.words, () => lang);
 
   const picture = (tag, entry, everything) => {
     const frame = element(tag, { class: "picture" });
@@ -70,7 +33,7 @@
   };
 
   const verdict = (entry) => element("span", { class: `verdict ${entry.verdict}` }, word(entry.verdict));
-  const facts = (entry) =>
+  const summary = (entry) =>
     [entry.model, entry.ratio, entry.body && word(entry.body), entry.ms !== undefined && `${entry.ms} ms`].filter(Boolean).join(" · ");
   const expectation = (entry) =>
     entry.expected === undefined
@@ -87,28 +50,12 @@
     frame.addEventListener("click", () => show(entry));
     return element("li", { class: "card", "data-index": entry.index }, frame,
       element("div", { class: "text" },
-        element("div", { class: "top" }, verdict(entry), element("span", { class: "facts" }, facts(entry))),
+        element("div", { class: "top" }, verdict(entry), element("span", { class: "facts" }, summary(entry))),
         element("h2", {}, title),
         entry.verdict === "pass" ? null : element("p", { class: "advice" }, advice),
         expectation(entry),
         entry.code ? element("code", { class: "code" }, entry.code) : null,
         element("p", { class: "name mono" }, entry.name)));
-  };
-
-  const row = (name, value) =>
-    value === undefined || value === null ? null
-      : element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, String(value)));
-  const corners = (box) => box && box.join(" ");
-
-  const measurements = (entry) => {
-    if (!entry.checks) return null;
-    const head = element("tr", {}, ...["rule", "measured", "limit"].map((name) => element("th", { scope: "col" }, word(name))));
-    const body = entry.checks.map((check) =>
-      element("tr", { class: check.failed ? "failed" : "" },
-        element("th", { scope: "row" }, check.rule + (check.failed ? ` (${word("decided")})` : "")),
-        element("td", { class: "figure" }, check.value === null ? "–" : `${Number(check.value.toPrecision(4))} ${check.unit || ""}`),
-        element("td", {}, check.limit)));
-    return element("table", { class: "measurements" }, element("thead", {}, head), element("tbody", {}, ...body));
   };
 
   let shown = [];
@@ -121,15 +68,14 @@
     const [title, advice] = page.reasons[lang][entry.reason];
     byId("detail-body").replaceChildren(picture("div", entry, true),
       element("div", { class: "text" },
-        element("div", { class: "top" }, verdict(entry), " ", element("span", { class: "facts" }, facts(entry))),
+        element("div", { class: "top" }, verdict(entry), " ", element("span", { class: "facts" }, summary(entry))),
         element("h2", { id: "detail-title" }, title),
         element("p", {}, advice),
         expectation(entry),
-        element("table", { class: "measurements" }, element("tbody", {},
-          ...[row(word("code"), entry.code), row(word("message"), entry.message), row(word("face"), corners(entry.face)),
-            row(word("ext"), corners(entry.ext)), row(word("size"), entry.size && entry.size.join(" × ")),
-            row(word("screened"), entry.at), row(word("source"), entry.source || entry.name)].filter(Boolean))),
-        measurements(entry)));
+        facts([[word("code"), entry.code], [word("message"), entry.message], [word("face"), corners(entry.face)],
+          [word("ext"), corners(entry.ext)], [word("size"), entry.size && entry.size.join(" × ")],
+          [word("screened"), entry.at], [word("source"), entry.source || entry.name]]),
+        measurements(entry, word)));
     const place = shown.indexOf(entry);
     byId("previous").disabled = place <= 0;
     byId("next").disabled = place < 0 || place >= shown.length - 1;
@@ -172,28 +118,16 @@
     draw();
   };
 
-  const count = (key) => {
-    const counts = new Map();
-    for (const entry of entries) if (entry[key]) counts.set(entry[key], (counts.get(entry[key]) || 0) + 1);
-    return [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
-  };
-  const options = (select, all, counts) => {
-    const chosen = select.value;
-    select.replaceChildren(new Option(all, ""), ...counts.map(([name, number]) => new Option(`${name} (${number})`, name)));
-    select.value = chosen;
-  };
   const speak = () => {
     document.documentElement.lang = lang === "zh" ? "zh-Hans" : lang;
     byId("language").value = lang;
-    for (const node of document.querySelectorAll("[data-word]")) node.textContent = word(node.dataset.word);
-    for (const node of document.querySelectorAll("[data-placeholder]")) {
-      node.placeholder = word(node.dataset.placeholder);
-      node.setAttribute("aria-label", node.placeholder);
+    label(word);
+    for (const box of form.elements.verdict) {
+      const number = entries.filter((entry) => entry.verdict === box.value).length;
+      box.nextElementSibling.textContent = `${word(box.value)} ${number}`;
     }
-    const verdicts = new Map(count("verdict"));
-    for (const box of form.elements.verdict) box.nextElementSibling.textContent = `${word(box.value)} ${verdicts.get(box.value) || 0}`;
-    options(form.elements.model, word("all-models"), count("group"));
-    options(form.elements.code, word("all-codes"), count("code"));
+    options(form.elements.model, word("all-models"), entries.map((entry) => entry.group));
+    options(form.elements.code, word("all-codes"), entries.map((entry) => entry.code));
     apply();
   };
 
@@ -205,12 +139,7 @@
   form.addEventListener("input", apply);
   form.addEventListener("submit", (event) => event.preventDefault());
   byId("language").addEventListener("change", (event) => { lang = event.target.value; speak(); });
-  byId("theme").addEventListener("click", () => {
-    const dark = document.documentElement.dataset.theme
-      ? document.documentElement.dataset.theme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
-    document.documentElement.dataset.theme = dark ? "light" : "dark";
-  });
+  byId("theme").addEventListener("click", switchTheme);
   byId("more").addEventListener("click", () => {
     const first = drawn;
     draw();
