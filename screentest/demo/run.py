@@ -1,0 +1,330 @@
+"""The demo: uploads through S3, the deployed function does the rest, and what came of it is shown and checked."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import boto3.dynamodb.types
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from screentest.demo import pictures
+from screentest.demo.cases import CASES, Case, cases_of
+from screentest.reports import ContactSheet, ReportEntry, annotate
+from screentest.stack import LocalStack
+
+# Two functions at a time fill two processors; each unpacks layers and loads weights of its own.
+PARAMETERS = {"MaximumConcurrency": "2"}
+POLL_SECONDS = 0.2
+PATIENCE_SECONDS = 60.0  # without any new verdict
+STYLES = {"pass": "green", "reject": "yellow", "error": "red"}
+SHORT_MODELS = {"animate-anyone-detect-gen2": "animate-anyone"}
+
+Item = Mapping[str, Any]
+
+
+class DemoError(Exception):
+    """The demo cannot run; the message says what to do."""
+
+
+@dataclass
+class Outcome:
+    """What came of one upload.
+
+    Attributes:
+        case: the upload.
+        version: its S3 version.
+        item: the verdict item, once there.
+        told: whether the failure topic announced it.
+        logged: whether the function's log names it.
+    """
+
+    case: Case
+    version: str
+    item: Item | None = None
+    told: bool = False
+    logged: bool = False
+
+    @property
+    def right(self) -> bool:
+        """Whether the verdict is the one written down beforehand; where none was, whether there is one."""
+        if self.item is None:
+            return False
+        if self.case.expected is None:
+            return bool(self.item["verdict"] != "error")
+        return bool(self.item.get("code", self.item["verdict"]) == self.case.expected)
+
+    @property
+    def must_be_told(self) -> bool:
+        """Whether a message on the failure topic is due."""
+        return self.item is not None and self.item["verdict"] != "pass"
+
+
+@dataclass
+class Board:
+    """All uploads by object key, and their table."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    @property
+    def decided(self) -> int:
+        """How many have a verdict."""
+        return sum(outcome.item is not None for outcome in self.outcomes.values())
+
+    def table(self) -> Table:
+        """The verdicts so far, in the order of upload."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("picture", overflow="fold", max_width=20)
+        table.add_column("model", overflow="fold", max_width=16)
+        table.add_column("ratio", no_wrap=True)
+        table.add_column("verdict", overflow="fold", max_width=26)
+        table.add_column("boxes", overflow="fold", min_width=15)
+        table.add_column("ms", justify="right", no_wrap=True)
+        for outcome in self.outcomes.values():
+            if outcome.item is not None:
+                table.add_row(*self._cells(outcome, outcome.item))
+        return table
+
+    @staticmethod
+    def _cells(outcome: Outcome, item: Item) -> Iterator[str]:
+        case, verdict = outcome.case, str(item["verdict"])
+        said = f"{verdict} {item['code'].removeprefix('InvalidFile.')}" if "code" in item else verdict
+        yield escape(case.name)
+        yield SHORT_MODELS.get(case.model, case.model)
+        yield case.ratio or "-"
+        yield f"[{STYLES[verdict]}]{escape(said)}[/]" + (
+            "" if outcome.right else f"\n[red]not {case.expected}[/]"
+        )
+        boxes = [
+            " ".join(str(int(side)) for side in item[name])
+            for name in ("face_bbox", "ext_bbox")
+            if name in item
+        ]
+        yield "\n".join(boxes) or str(item.get("body_style", ""))
+        yield str(int(item["latency_ms"])) if "latency_ms" in item else ""
+
+
+def plain(value: Any) -> Any:
+    """A DynamoDB value with ordinary numbers."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, list) else value
+
+
+def read_items(stack: LocalStack) -> Iterator[Item]:
+    """Every decided item of the verdict table."""
+    deserialize = boto3.dynamodb.types.TypeDeserializer().deserialize
+    pages = (
+        stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs["VerdictTableName"])
+    )
+    for page in pages:
+        for raw in page["Items"]:
+            item = {name: plain(deserialize(value)) for name, value in raw.items()}
+            if "verdict" in item and "lease_until" not in item:
+                yield item
+
+
+def subscribe(stack: LocalStack) -> str:
+    """The URL of a new queue that hears the failure topic."""
+    sqs, topic = stack.client("sqs"), stack.outputs["FailureTopicArn"]
+    url: str = sqs.create_queue(QueueName="screentest-demo")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    stack.client("sns").subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"}
+    )
+    return url
+
+
+def hear(stack: LocalStack, queue: str, board: Board) -> None:
+    """Mark every upload whose message is in the queue by now."""
+    sqs = stack.client("sqs")
+    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            outcome = board.outcomes.get(json.loads(message["Body"])["key"])
+            if outcome:
+                outcome.told = True
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+
+
+def read_log(stack: LocalStack, board: Board) -> None:
+    """Mark every upload that the deployed function's log names."""
+    for line in stack.logs():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        outcome = board.outcomes.get(record.get("key", "")) if isinstance(record, dict) else None
+        if outcome:
+            outcome.logged = True
+
+
+def data(case: Case) -> bytes:
+    """The bytes to upload."""
+    path = Path(case.picture)
+    return path.read_bytes() if path.is_absolute() else pictures.data(case.picture)
+
+
+def upload(stack: LocalStack, cases: Iterable[Case]) -> Board:
+    """Put every case into the upload bucket."""
+    s3, bucket = stack.client("s3"), stack.outputs["UploadBucketName"]
+    board = Board()
+    for case in cases:
+        put = s3.put_object(Bucket=bucket, Key=case.key, Body=data(case), ContentType="image/jpeg")
+        board.outcomes[case.key] = Outcome(case, put.get("VersionId", "-"))
+    return board
+
+
+def follow(stack: LocalStack, board: Board, queue: str, console: Console) -> None:
+    """Show verdicts as they arrive, until all are there or none has come for long."""
+    total = len(board.outcomes)
+    progress = Progress(
+        TextColumn("screening"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
+    task = progress.add_task("", total=total)
+    quiet_since = time.monotonic()
+    with Live(progress, console=console, refresh_per_second=8, transient=True) as live:
+        while time.monotonic() - quiet_since < PATIENCE_SECONDS:
+            before = board.decided
+            for item in read_items(stack):
+                outcome = board.outcomes.get(item["key"])
+                if outcome and item.get("version_id", "-") == outcome.version:
+                    outcome.item = item
+            hear(stack, queue, board)
+            if board.decided > before:
+                quiet_since = time.monotonic()
+            progress.update(task, completed=board.decided)
+            live.update(Group(board.table(), progress))
+            told = all(each.told for each in board.outcomes.values() if each.must_be_told)
+            if board.decided == total and told:
+                break
+            stack.aws.check()
+            time.sleep(POLL_SECONDS)
+    console.print(board.table())
+
+
+def write_report(board: Board, out: Path) -> Path:
+    """Annotated pictures and one self-contained page; returns the page."""
+    for old in out.glob("*.jpg") if out.is_dir() else ():
+        old.unlink()
+    page = out / "index.html"
+    with ContactSheet(
+        page, title="Screentest demo", subtitle=f"{len(board.outcomes)} uploads, local stack"
+    ) as sheet:
+        for number, outcome in enumerate(board.outcomes.values(), 1):
+            if outcome.item is None:
+                continue
+            entry = report_entry(outcome, outcome.item)
+            sheet.add(entry)
+            drawn = annotate(entry)
+            if drawn is not None:
+                name = outcome.case.key.rsplit(".", 1)[0].replace("/", "-")
+                (out / f"{number:02}-{name}.jpg").write_bytes(drawn)
+    return page
+
+
+def report_entry(outcome: Outcome, item: Item) -> ReportEntry:
+    """One upload as the reports show it."""
+    case = outcome.case
+    expected = None
+    if case.expected:
+        expected = case.expected if case.expected == "pass" else f"reject {case.expected}"
+    return ReportEntry(
+        name=case.name,
+        model=case.model,
+        verdict=item["verdict"],
+        ratio=case.ratio,
+        code=item.get("code"),
+        message=item.get("message"),
+        face_bbox=item.get("face_bbox"),
+        ext_bbox=item.get("ext_bbox"),
+        body_style=item.get("body_style"),
+        latency_ms=item.get("latency_ms"),
+        picture=data(case),
+        expected=expected,
+        note=case.because or None,
+        source=item["object"],
+        screened_at=item.get("screened_at"),
+    )
+
+
+def problems(board: Board) -> Iterator[str]:
+    """What is not as it should be, one sentence each."""
+    for key, outcome in board.outcomes.items():
+        if outcome.item is None:
+            yield f"{key}: no verdict"
+            continue
+        if not outcome.right:
+            said = outcome.item.get("code", outcome.item["verdict"])
+            wanted = f", not {outcome.case.expected}: {outcome.case.because}" if outcome.case.expected else ""
+            yield f"{key}: {said}{wanted}"
+        if outcome.must_be_told and not outcome.told:
+            yield f"{key}: the failure topic never told of it"
+        if not outcome.logged:
+            yield f"{key}: the function's log does not name it"
+
+
+def run(
+    *, photos: Path | None = None, out: Path = Path("build/demo"), console: Console | None = None
+) -> bool:
+    """Run the demo.
+
+    Args:
+        photos: folder with pictures of your own; each goes through every route, and nothing is expected.
+        out: where annotated pictures and `index.html` go.
+        console: where to print.
+
+    Returns:
+        Whether every upload got its verdict, each as expected, logged and announced.
+
+    Raises:
+        DemoError: there is nothing to upload, or the demo's pictures could not be had.
+        StackError: the local stack could not be started.
+    """
+    console = console or Console()
+    cases = list(cases_of(photos.resolve())) if photos else list(CASES)
+    if not cases:
+        raise DemoError(f"no .jpg, .png, .bmp or .webp picture in {photos}")
+    try:
+        for case in cases:
+            data(case)
+    except pictures.PicturesUnavailable as error:
+        raise DemoError(str(error)) from error
+    console.print("[dim]starting the local stack from template.yaml[/]")
+    with LocalStack(parameters=PARAMETERS) as stack:
+        queue = subscribe(stack)
+        board = upload(stack, cases)
+        follow(stack, board, queue, console)
+        read_log(stack, board)
+        if board.decided < len(cases):
+            for line in [*stack.logs()][-5:]:
+                console.print(f"[dim]{escape(line[:500])}[/]")
+    page = write_report(board, out)
+    wrong = list(problems(board))
+    for line in wrong:
+        console.print(f"[red]{escape(line)}[/]", highlight=False)
+    if not wrong:
+        told = sum(outcome.told for outcome in board.outcomes.values())
+        agree = "" if photos else ", each as a person had written down beforehand"
+        console.print(f"{len(cases)} uploads, {board.decided} verdicts{agree}; {told} failures announced.")
+    console.print(f"Annotated pictures and contact sheet: {page}", highlight=False)
+    return not wrong
