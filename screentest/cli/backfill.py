@@ -1,0 +1,162 @@
+"""`screentest backfill`: screens what is already in a bucket."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from screentest.cli.options import EndpointUrl, Json, Profile, Region, StackName, ending
+
+app = typer.Typer(add_completion=False)
+
+JOB_PANEL = "A job that was started before"
+
+
+class Engine(StrEnum):
+    """What carries the objects to the function."""
+
+    BATCH_OPERATIONS = "batch-operations"
+    QUEUE = "queue"
+
+
+class Only(StrEnum):
+    """Why an object still needs a screening."""
+
+    NEW = "new"
+    OUTDATED = "outdated"
+    ERROR = "error"
+
+
+_DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
+
+EXAMPLES = """
+Examples:
+
+  screentest backfill s3://portraits/emo/ --dry-run
+
+  screentest backfill s3://portraits/ --suffix .jpg --since 2026-01-01
+
+  screentest backfill s3://portraits/ --only error --only outdated
+
+  screentest backfill --status JOB        (also --pause, --resume, --cancel)
+
+A run that was killed goes on where it stopped when the same command is given again.
+
+Exit status: 0 done, 1 some could not be screened, 2 it could not be done, 130 interrupted.
+"""
+
+
+@app.command(epilog=EXAMPLES)
+def backfill(
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="s3://BUCKET/PREFIX", help="What to screen.", show_default=False),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count, and estimate time and cost; change nothing.")
+    ] = False,
+    suffix: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="Only keys that end so; may be repeated.")
+    ] = None,
+    min_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Only objects of at least this size, as 10KB or 2MB.")
+    ] = None,
+    max_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Only objects up to this size.")
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=_DATES, metavar="DATE", help="Only objects stored at or after this time (UTC)."),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=_DATES, metavar="DATE", help="Only objects stored before this time (UTC)."),
+    ] = None,
+    only: Annotated[
+        list[Only] | None,
+        typer.Option(
+            metavar="REASON",
+            help="new: no verdict yet; outdated: decided by older rules; error: could not be judged. May be "
+            "repeated.",
+            show_default="all three",
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(
+            metavar="ENGINE",
+            help="batch-operations: an S3 Batch Operations job; queue: listing into the backfill queue.",
+            show_default="batch-operations on AWS, queue elsewhere",
+        ),
+    ] = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Queue: objects a second at most.", show_default="400"),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Stay and show progress until all is screened.")
+    ] = True,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew instead of going on where a run stopped.")
+    ] = False,
+    status: Annotated[
+        str | None, typer.Option(metavar="JOB", help="Show it.", rich_help_panel=JOB_PANEL)
+    ] = None,
+    pause: Annotated[
+        str | None,
+        typer.Option(metavar="JOB", help="Stop listing and screening, keep all.", rich_help_panel=JOB_PANEL),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="JOB", help="Go on.", rich_help_panel=JOB_PANEL)
+    ] = None,
+    cancel: Annotated[
+        str | None,
+        typer.Option(metavar="JOB", help="Stop, and empty the backfill queue.", rich_help_panel=JOB_PANEL),
+    ] = None,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="SCREENTEST_STATE_DIR",
+            metavar="DIR",
+            help="Where jobs of the queue engine are remembered.",
+            show_default="the user's configuration folder",
+        ),
+    ] = None,
+    json_output: Json = False,
+    profile: Profile = None,
+    region: Region = None,
+    endpoint_url: EndpointUrl = None,
+    stack_name: StackName = "screentest",
+) -> None:
+    """Screen what is already in a bucket, without making live uploads wait."""
+    from screentest.aws import Access
+    from screentest.backfill.command import Options, run
+
+    with ending():
+        access = Access(profile, region, endpoint_url, stack_name)
+        options = Options.parse(
+            source=source,
+            dry_run=dry_run,
+            suffixes=suffix or [],
+            min_size=min_size,
+            max_size=max_size,
+            since=since,
+            until=until,
+            only=[str(reason) for reason in only or Only],
+            engine=str(engine) if engine else None,
+            rate=rate,
+            wait=wait,
+            restart=restart,
+            status=status,
+            pause=pause,
+            resume=resume,
+            cancel=cancel,
+            state_dir=state_dir,
+            json_output=json_output,
+        )
+        code = run(access, options)
+    raise typer.Exit(code)

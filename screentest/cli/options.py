@@ -1,0 +1,67 @@
+"""Options that the commands which talk to AWS share, named as the AWS command line names them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+AWS_PANEL = "AWS"
+
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Profile of ~/.aws/config.", envvar="AWS_PROFILE", rich_help_panel=AWS_PANEL
+    ),
+]
+Region = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGION", help="AWS region.", show_default="as configured", rich_help_panel=AWS_PANEL
+    ),
+]
+EndpointUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Another AWS than the real one: the first address that make up prints.",
+        envvar="AWS_ENDPOINT_URL",
+        rich_help_panel=AWS_PANEL,
+    ),
+]
+StackName = Annotated[
+    str, typer.Option(metavar="NAME", help="Name of the deployed stack.", rich_help_panel=AWS_PANEL)
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else there.")]
+
+FAILED = 2
+INTERRUPTED = 130
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """End a command on the errors that its operator can mend: one line on standard error, exit status 2."""
+    from screentest.aws import AwsError
+
+    try:
+        yield
+    except AwsError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(FAILED) from error
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; closing it now keeps the interpreter from complaining.
+        sys.stderr.close()
+        raise typer.Exit(0) from None
+
+
+def errors() -> Console:
+    """Where progress and remarks go, so that standard output holds results alone."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)

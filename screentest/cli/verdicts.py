@@ -1,0 +1,109 @@
+"""`screentest verdicts`: asks the table of verdicts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from screentest.cli.options import EndpointUrl, Json, Profile, Region, StackName, ending
+
+app = typer.Typer(add_completion=False)
+
+
+class Verdict(StrEnum):
+    """What a screening ended with; `pending` has not ended yet."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    REJECT = "reject"
+    ERROR = "error"
+    PENDING = "pending"
+
+
+class Format(StrEnum):
+    """How the answer is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+_DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
+
+EXAMPLES = """
+Examples:
+
+  screentest verdicts                                       the newest
+
+  screentest verdicts s3://portraits/emo/1x1/ann.jpg        one object, all its screenings
+
+  screentest verdicts --verdict reject --since 2026-11-20   by the index
+
+  screentest verdicts --code InvalidFile.NoHuman --format csv > no-human.csv
+
+  screentest verdicts s3://portraits/emo/ --json            reads the whole table, and says so
+
+Exit status: 0 answered (even with nothing found), 2 it could not be answered.
+"""
+
+
+@app.command(epilog=EXAMPLES)
+def verdicts(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="s3://BUCKET/KEY", help="An object, or a prefix of objects.", show_default=False
+        ),
+    ] = None,
+    verdict: Annotated[
+        list[Verdict] | None,
+        typer.Option(
+            metavar="VERDICT", help="pass, reject, error or pending; may be repeated.", show_default="all"
+        ),
+    ] = None,
+    code: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODE", help="A code, or its beginning as in 'InvalidFile.'; may be repeated."),
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option(metavar="MODEL", help="May be repeated.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=_DATES, metavar="DATE", help="Decided at or after this (UTC).")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=_DATES, metavar="DATE", help="Decided before this (UTC).")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="At most so many; 0 for all.", show_default="100, 0 with JSON and CSV"
+        ),
+    ] = None,
+    output: Annotated[
+        Format, typer.Option("--format", help="JSON is one line a verdict: the item of the table.")
+    ] = Format.TABLE,
+    json_output: Json = False,
+    profile: Profile = None,
+    region: Region = None,
+    endpoint_url: EndpointUrl = None,
+    stack_name: StackName = "screentest",
+) -> None:
+    """Show verdicts: by object, prefix, verdict, code, model or time."""
+    from screentest.aws import Access
+    from screentest.verdicts.command import Options, run
+
+    with ending():
+        run(
+            Access(profile, region, endpoint_url, stack_name),
+            Options.parse(
+                source=source,
+                verdicts=[str(chosen) for chosen in verdict or []],
+                codes=code or [],
+                models=model or [],
+                since=since,
+                until=until,
+                limit=limit,
+                output="json" if json_output else str(output),
+            ),
+        )
