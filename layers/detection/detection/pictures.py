@@ -69,7 +69,7 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     raise UnreadablePicture("the WebP picture has no image chunk")
 
 
-def _format(data: bytes) -> str:
+def sniff(data: bytes) -> str:
     if data[:3] == b"\xff\xd8\xff":
         return "JPEG"
     if data[:8] == b"\x89PNG\r\n\x1a\n":
@@ -88,7 +88,7 @@ def probe(data: bytes) -> Header:
         UnreadablePicture: no such picture.
         PictureTooLarge: more than any detector takes.
     """
-    kind = _format(data)
+    kind = sniff(data)
     try:
         if kind == "WEBP":
             width, height = _webp_size(data)

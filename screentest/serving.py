@@ -1,0 +1,289 @@
+"""`screentest serve`: the detection API on waitress.
+
+One loop reads requests and writes answers for all connections, so that a slow client holds nobody up; threads do the
+rest. Each request in progress has a thread, most of which wait for image hosts; as many pictures are judged at a time
+as there are workers.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+import waitress.channel
+import waitress.server
+import waitress.task
+from waitress import wasyncore
+
+from detection import DetectorPool, Model
+from detection.api import DetectionApi, Limits
+from detection.api import errors as api_errors
+from detection.api.fetch import HttpFetcher
+from detection.api.service import MAX_BODY_BYTES, VerdictStatus
+from detection.api.wsgi import application
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+CONNECTIONS = 512
+"""Open at a time; further ones wait in the system's backlog. With a download each this stays below the usual limit of
+1,024 open files."""
+
+SPARE_THREADS = 8
+"""Beyond those that requests in progress may take: they say no when every place is taken, and answer health checks."""
+
+REQUEST_SECONDS = 20.0
+"""For a client to send one request whole. A body has a few hundred bytes."""
+
+IDLE_SECONDS = 60
+"""A connection without a request is closed after this."""
+
+GRACE_SECONDS = 30.0
+"""For requests in progress when the server is told to stop: the ten seconds of a download, and the queue."""
+
+_MAX_HEADER_BYTES = 64 * 1024
+
+
+class ServeError(Exception):
+    """The server cannot start; the sentence says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """What `screentest serve` was asked for, checked."""
+
+    host: str
+    port: int
+    api_key: str | None = field(repr=False)
+    allow_private_urls: bool
+    verdict_status: VerdictStatus
+    explain: bool
+    workers: int
+    aliases: Mapping[str, Model]
+
+    @classmethod
+    def parse(
+        cls,
+        *,
+        host: str,
+        port: int,
+        api_key: str | None,
+        allow_private_urls: bool,
+        verdict_status: VerdictStatus,
+        explain: bool,
+        workers: int,
+        aliases: Sequence[str],
+    ) -> ServeSettings:
+        """Settings from the command line.
+
+        Raises:
+            ServeError: they contradict each other, or one has no meaning.
+        """
+        key = (api_key or "").strip() or None
+        if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+            raise ServeError("the key must be printable ASCII without spaces: it is sent in a header")
+        if key is None and not is_loopback(host):
+            raise ServeError(
+                f"without a key the server listens on loopback only, not on {host}: "
+                "give --api-key KEY or set SCREENTEST_API_KEY"
+            )
+        return cls(
+            host, port, key, allow_private_urls, verdict_status, explain, workers, _parse_aliases(aliases)
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server that listens on `host` can be reached from this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _parse_aliases(aliases: Iterable[str]) -> dict[str, Model]:
+    parsed = {}
+    for alias in aliases:
+        name, _, model = alias.partition("=")
+        try:
+            parsed[name] = Model(model)
+        except ValueError:
+            raise ServeError(f"--alias {alias}: write NAME=MODEL with one of {', '.join(Model)}") from None
+        if not name:
+            raise ServeError(f"--alias {alias}: the name is empty")
+    return parsed
+
+
+def build(settings: ServeSettings, limits: Limits) -> DetectionApi:
+    """The API as `settings` ask for it, with real detectors."""
+    return DetectionApi(
+        DetectorPool(settings.workers).detect,
+        HttpFetcher(allow_private=settings.allow_private_urls),
+        api_key=settings.api_key,
+        verdict_status=settings.verdict_status,
+        explain=settings.explain,
+        aliases=settings.aliases,
+        limits=limits,
+    )
+
+
+def run(settings: ServeSettings, announce: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM, then finish the requests in progress. `announce` is told the address.
+
+    Raises:
+        ServeError: the address cannot be listened on.
+    """
+    _log_to_stderr()
+    limits = Limits()
+    api = build(settings, limits)
+    app = application(api)
+    server = Server(api, app if settings.api_key else loopback_hosts_only(app, api), limits, settings)
+
+    def stop(signum: int, _frame: object) -> None:
+        signal.signal(signum, signal.SIG_DFL)  # asked a second time, it stops at once
+        server.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    announce(f"{server.url}  (detection API; stop with Ctrl-C)")
+    sys.stdout.flush()
+    server.serve()
+
+
+def loopback_hosts_only(app: WSGIApplication, api: DetectionApi) -> WSGIApplication:
+    """`app` for requests that name this machine. A web page whose name was rebound to 127.0.0.1 names itself."""
+
+    def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        host = str(environ.get("HTTP_HOST", ""))
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        if host and not is_loopback(name):
+            response = api.refuse(api_errors.ApiError(403, "AccessDenied", "Access denied."))
+            start_response("403 Forbidden", list(response.headers))
+            return [response.body]
+        return app(environ, start_response)
+
+    return guarded
+
+
+class _ErrorTask(waitress.task.ErrorTask):  # type: ignore[misc]  # waitress carries no types
+    """What is no HTTP request is answered in the API's own form."""
+
+    def execute(self) -> None:
+        status = self.request.error.code
+        if status == 413:
+            error = api_errors.body_too_large()
+        elif status == 500:
+            error = api_errors.internal()
+        else:
+            error = api_errors.ApiError(status, "InvalidParameter", api_errors.body_invalid().message)
+        response = self.channel.server.api.refuse(error)
+        self.status = f"{response.status} {self.request.error.reason}"
+        self.response_headers.extend(response.headers)
+        self.set_close_on_finish()
+        self.content_length = len(response.body)
+        self.write(response.body)
+
+
+class _Channel(waitress.channel.HTTPChannel):  # type: ignore[misc]  # waitress carries no types
+    error_task_class = _ErrorTask
+    request_since: float | None = None
+
+    def received(self, data: bytes) -> Any:
+        if self.request is None:
+            self.request_since = time.monotonic()
+        return super().received(data)
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self.requests or self.total_outbufs_len)
+
+    def is_late(self, now: float) -> bool:
+        return self.request is not None and now - (self.request_since or now) > REQUEST_SECONDS
+
+
+class Server:
+    """A WSGI server that can be told to stop, from a signal handler or another thread, and finishes its work."""
+
+    def __init__(
+        self, api: DetectionApi, app: WSGIApplication, limits: Limits, settings: ServeSettings
+    ) -> None:
+        self._stopping = False
+        self._map: dict[int, Any] = {}
+        listener = _listen(settings.host, settings.port)
+        self._server = waitress.server.create_server(
+            app,
+            map=self._map,
+            sockets=[listener],
+            threads=limits.in_flight + SPARE_THREADS,
+            connection_limit=CONNECTIONS,
+            channel_timeout=IDLE_SECONDS,
+            cleanup_interval=10,
+            max_request_body_size=MAX_BODY_BYTES,
+            inbuf_overflow=2 * MAX_BODY_BYTES,
+            max_request_header_size=_MAX_HEADER_BYTES,
+            asyncore_use_poll=True,
+            ident="screentest",
+        )
+        self._server.channel_class = _Channel
+        self._server.api = api
+        host, port = listener.getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def stop(self) -> None:
+        """Ask `serve` to return; returns at once."""
+        self._stopping = True
+        self._server.pull_trigger()
+
+    def serve(self) -> None:
+        """Serve until `stop`, then finish the requests in progress."""
+        while not self._stopping:
+            self._turn()
+            self._close_late()
+        wasyncore.dispatcher.close(self._server)
+        end = time.monotonic() + GRACE_SECONDS
+        while self._close_idle() and time.monotonic() < end:
+            self._turn()
+        self._server.task_dispatcher.shutdown()
+        wasyncore.close_all(self._map)
+
+    def _turn(self) -> None:
+        wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)
+
+    def _close_late(self) -> None:
+        now = time.monotonic()
+        for channel in list(self._server.active_channels.values()):
+            if channel.is_late(now):
+                channel.handle_close()
+
+    def _close_idle(self) -> int:
+        for channel in list(self._server.active_channels.values()):
+            if channel.is_idle:
+                channel.handle_close()
+        return len(self._server.active_channels)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, *_, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as error:
+        raise ServeError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("detection").setLevel(logging.INFO)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue for a moment is no news
