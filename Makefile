@@ -29,8 +29,14 @@ $(VENV)/.installed: $(BIN)/uv requirements/dev.txt pyproject.toml
 	@$(BIN)/uv pip install --quiet --python .localaws/bin/python --require-hashes --no-deps -r requirements/local-aws.txt
 	@touch $@
 
+.lambda/.installed: $(BIN)/uv requirements/lambda-runtime.txt
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .lambda
+	@$(BIN)/uv pip install --quiet --python .lambda/bin/python --require-hashes --no-deps --compile-bytecode \
+		-r requirements/lambda-runtime.txt
+	@touch $@
+
 .PHONY: setup weights
-setup: $(VENV)/.installed .localaws/.installed weights ## Set up the environments and the weights
+setup: $(VENV)/.installed .localaws/.installed .lambda/.installed weights ## Set up the environments and the weights
 
 weights: $(VENV)/.installed
 	@$(BIN)/python layers/detection/fetch_weights.py
@@ -99,4 +105,5 @@ lock: $(BIN)/uv ## Resolve the locked dependencies anew
 	$(LOCK) --no-deps layers/detection/requirements.in -o layers/detection/requirements.txt
 	$(LOCK) requirements/local-aws.in -o requirements/local-aws.txt
 	$(LOCK) -c layers/screening/requirements.txt -c layers/detection/requirements.txt requirements/dev.in -o requirements/dev.txt
+	$(LOCK) requirements/lambda-runtime.in -o requirements/lambda-runtime.txt
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
