@@ -1,0 +1,30 @@
+"""What several test folders share: the local stack, started once, and how tests are spread over processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from screentest.stack import ARTEFACTS, LocalStack
+
+# Each of these starts something large once a session: all its tests go to one worker.
+GROUPS = ("stack", "artefact", "browser")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a group in one worker process."""
+    for item in items:
+        for group in GROUPS:
+            if item.get_closest_marker(group) and not item.get_closest_marker("xdist_group"):
+                item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    """The stack with its default parameters, roles enforced; shared, so use keys of your own."""
+    if not (ARTEFACTS / "template.yaml").exists():
+        pytest.fail("nothing to deploy: run `make build HOST=1`, or the tests by `make test`")
+    with LocalStack(parameters={"MaximumConcurrency": "2"}) as running:
+        yield running
