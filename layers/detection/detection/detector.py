@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
@@ -62,6 +63,16 @@ class Detector:
 
     def __init__(self) -> None:
         self._networks = Networks()
+
+    def open(self) -> None:
+        """Open every network now instead of when first used, so that a snapshot of the process holds them.
+
+        Raises:
+            WeightsMissing: the installation is incomplete.
+        """
+        for name, attribute in vars(Networks).items():
+            if isinstance(attribute, cached_property):
+                getattr(self._networks, name)
 
     def detect(self, data: bytes, model: Model | str, ratio: str = "1:1") -> Answer:
         """Judge the picture in `data`.
