@@ -1,0 +1,88 @@
+"""The detection API behind a function URL: composition root, built once and kept in a snapshot (SnapStart)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from typing import Any
+
+from snapshot_restore_py import register_after_restore, register_before_snapshot
+from url import UrlApi
+
+from detection.api import DetectionApi
+from detection.api.fetch import HttpFetcher
+from detection.detector import Detector
+
+logging.getLogger().setLevel(os.environ.get("LOG_LEVEL", "INFO"))
+
+detector = Detector()
+
+
+def serve(key: str | None) -> DetectionApi:
+    """The service behind one bearer key; public addresses only, because strangers name the pictures."""
+    return DetectionApi(detector.detect, HttpFetcher(), api_key=key)
+
+
+class Secret:
+    """The bearer key in Secrets Manager. Nothing of it, nor any connection, is there before the first request."""
+
+    def __init__(self, arn: str) -> None:
+        self._arn = arn
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the key and the connection."""
+        self._client: Any = None
+        self._key = ""
+        self._read_at = float("-inf")
+
+    def read(self, seconds: int) -> str:
+        """The key, not older than `seconds`."""
+        if time.monotonic() - self._read_at > seconds:
+            if self._client is None:
+                import boto3
+
+                self._client = boto3.client("secretsmanager")
+            self._key = self._client.get_secret_value(SecretId=self._arn)["SecretString"]
+            self._read_at = time.monotonic()
+        return self._key
+
+
+def build() -> tuple[UrlApi, Secret | None]:
+    """The API as the environment says.
+
+    Raises:
+        RuntimeError: it does not say who may call.
+    """
+    mode, arn = os.environ.get("DETECTION_API"), os.environ.get("DETECTION_API_KEY_SECRET_ARN")
+    if mode == "iam":
+        return UrlApi(serve, None), None
+    if mode == "key" and arn:
+        secret = Secret(arn)
+        return UrlApi(serve, secret.read), secret
+    raise RuntimeError("DETECTION_API must be 'iam', or 'key' with DETECTION_API_KEY_SECRET_ARN")
+
+
+api, secret = build()
+
+
+@register_before_snapshot  # type: ignore[untyped-decorator, unused-ignore] # it keeps the signature
+def open_networks() -> None:
+    """What a snapshot should hold: every network, ready to run."""
+    detector.open()
+
+
+@register_after_restore  # type: ignore[untyped-decorator, unused-ignore] # it keeps the signature
+def renew() -> None:
+    """What must not come out of a snapshot that many environments start from: keys, connections, random numbers."""
+    if secret:
+        secret.forget()
+    api.forget()
+    random.seed()
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """One request to the function URL."""
+    return api.handle(event)
