@@ -83,26 +83,99 @@ class Measurements:
         return min(self.picture.size)
 
     @cached_property
+    def _first_look(self) -> list[Detection]:
+        return self._networks.faces(self._image, t.FACE_CANDIDATE_MIN)
+
+    def _look(self, region: Region, least: float = t.FACE_SCORE_MIN) -> list[Detection]:
+        return self._networks.faces(self._image, least, region)
+
+    @cached_property
     def faces(self) -> list[Detection]:
-        """Faces, best first."""
-        return self._networks.faces(self._image, t.FACE_SCORE_MIN)
+        """Faces, best first: of the whole picture, small and doubtful ones looked at again from near."""
+        long = max(self.picture.size)
+        found: list[Detection] = []
+        for face in self._first_look[: t.FACE_CANDIDATES]:
+            sure = face.score >= t.FACE_SCORE_MIN
+            if sure and face.width >= t.SMALL_FACE * long:
+                found.append(face)
+                continue
+            near = self._look(Region(*face.centre, t.NEAR_REGION * face.width))
+            near = [f for f in near if math.dist(f.centre, face.centre) < face.width]
+            found.extend(near[:1] if near or not sure else [face])
+        return found or self._other_looks()
+
+    def _other_looks(self) -> list[Detection]:
+        """Where the first look saw no face: at the heads of bodies, from further off, in parts, and turned."""
+        for person in self.persons[:2]:
+            region = self._head_region(person)
+            found = self._look(region)
+            if found:
+                return found
+        width, height = self.picture.size
+        x, y, long, short = width / 2, height / 2, float(max(width, height)), float(min(width, height))
+        found = self._look(Region(x, y, t.FAR_REGION * long))
+        if found:
+            return found
+        if long > t.LONG_PICTURE * short:
+            count = math.ceil(2 * long / short) - 1
+            steps = np.linspace(short / 2, long - short / 2, min(count, 7))
+            for step in steps:
+                centre = (float(step), y) if width > height else (x, float(step))
+                found.extend(self._look(Region(*centre, short)))
+            if found:
+                return found
+        return self._turned_face()
+
+    def _turned_face(self) -> list[Detection]:
+        """A face that lies on its side or stands on its head, confirmed by its mesh."""
+        width, height = self.picture.size
+        for angle in (math.pi / 2, -math.pi / 2, math.pi):
+            for face in self._look(Region(width / 2, height / 2, float(max(width, height)), angle))[:1]:
+                mesh = self._networks.mesh(self._image, FaceMesh.region(face))
+                if mesh.presence > t.PRESENCE_MIN and mesh.pose.residual < t.RESIDUAL_MAX:
+                    return [face]
+        return []
+
+    def _head_region(self, person: Person) -> Region:
+        x, y = person.head
+        shoulders = person.points[[bodies.LEFT_SHOULDER, bodies.RIGHT_SHOULDER]]
+        span = float(np.linalg.norm(shoulders[0] - shoulders[1]))
+        height = person.box[3] - person.box[1]
+        return Region(x, y, max(t.HEAD_IN_SHOULDERS * span, t.HEAD_IN_HEIGHT * height))
 
     @cached_property
     def persons(self) -> list[Person]:
-        """Bodies, best first."""
-        return self._networks.bodies(self._image, t.PERSON_SCORE_MIN)
+        """Bodies, best first, each head once."""
+        people: list[Person] = []
+        for person in self._networks.bodies(self._image, t.PERSON_SCORE_MIN):
+            size = 0.12 * (person.box[3] - person.box[1])
+            near = [f.width for f in self._first_look if math.dist(f.centre, person.head) < f.width]
+            apart = 0.7 * max([*near, size])
+            if all(math.dist(person.head, other.head) > apart for other in people):
+                people.append(person)
+        return people
 
     @cached_property
     def face(self) -> Detection | None:
-        """The main face: the largest of those found."""
-        return max(self.faces, key=lambda f: f.width, default=None)
+        """The main face: the largest, doubtful ones counting less."""
+        return max(self.faces, key=lambda f: f.width * f.score, default=None)
 
     @cached_property
     def mesh(self) -> Mesh | None:
-        """The main face's mesh, looked at twice: in the detector's box, then around the points of the first look."""
+        """The main face's mesh; where it shows none, a lying or standing-on-its-head face is looked for."""
         if self.face is None:
             return None
-        first = self._networks.mesh(self._image, FaceMesh.region(self.face))
+        mesh = self._mesh_of(self.face)
+        if mesh.presence >= t.PRESENCE_MIN:
+            return mesh
+        for face in self._turned_face():
+            self.face = face
+            return self._mesh_of(face)
+        return mesh
+
+    def _mesh_of(self, face: Detection) -> Mesh:
+        """Looked at twice: in the detector's box, then around the points of the first look."""
+        first = self._networks.mesh(self._image, FaceMesh.region(face))
         if first.presence < t.PRESENCE_MIN:
             return first
         second = self._networks.mesh(self._image, FaceMesh.closer(first))
@@ -114,24 +187,44 @@ class Measurements:
         return self.mesh.presence if self.mesh else 0.0
 
     @cached_property
+    def body_score(self) -> float:
+        """Score of BlazePose's body detector, 0 without."""
+        return max((d.score for d in self._networks.poses.find(self._image, 0.3)), default=0.0)
+
+    @cached_property
+    def somebody(self) -> bool:
+        """Whether there is a human at all: body and face vouch for each other unless one is beyond doubt."""
+        body = max((p.score for p in self.persons), default=0.0)
+        if body >= t.PERSON_SCORE_SURE:
+            return True
+        face = self.face.score if self.face else 0.0
+        if self.mesh is not None and self.presence >= t.PRESENCE_MIN:
+            residual = self.mesh.pose.residual
+            if residual < t.RESIDUAL_SURE:
+                return True
+            if residual < t.RESIDUAL_MAX and (body > 0 or self.body_score > t.BODY_SCORE_MIN):
+                return True
+        if body > 0 and (face >= t.FACE_SCORE_MIN or self.body_score >= t.BODY_SCORE_SURE):
+            return True
+        return face >= t.FACE_SCORE_SURE and self.body_score > t.BODY_SCORE_MIN
+
+    @cached_property
     def people(self) -> int:
         """How many persons: bodies, and faces that belong to none of them."""
-        persons = list(self.persons)
-        if (
-            len(persons) == 1
-            and persons[0].score < t.WEAK_PERSON_SCORE
-            and self.presence < t.PRESENCE_OF_WEAK_PERSON
-        ):
-            persons = []
+        if not self.somebody:
+            return 0
+        persons = self.persons
         tallest = max((p.box[3] - p.box[1] for p in persons), default=0.0)
         count = sum(p.box[3] - p.box[1] >= t.OTHER_PERSON_SIZE_MIN * tallest for p in persons)
-        widest = max((f.width for f in self.faces), default=0.0)
-        for face in self.faces:
-            if face.score < t.FACE_SCORE_COUNTED or face.width < t.OTHER_FACE_SIZE_MIN * widest:
-                continue
-            if not any(math.dist(face.centre, p.head) < face.width for p in persons):
+        widest = self.face.width if self.face else 0.0
+        lonely = [f for f in self.faces if all(math.dist(f.centre, p.head) >= f.width for p in persons)]
+        for face in lonely:
+            if face is self.face and not count:
                 count += 1
-        return count
+            elif face.width >= t.OTHER_FACE_SIZE_MIN * widest and face.score >= t.FACE_SCORE_COUNTED:
+                mesh = self._networks.mesh(self._image, FaceMesh.region(face))
+                count += mesh.presence >= t.PRESENCE_MIN
+        return max(count, 1)
 
     @cached_property
     def body(self) -> Person | None:
@@ -199,6 +292,11 @@ class Measurements:
         return None if self.mesh is None else abs(self.mesh.pose.pitch - t.PITCH_NEUTRAL)
 
     @cached_property
+    def posed(self) -> bool:
+        """Whether the head is near enough to frontal for the mesh to be trusted in detail."""
+        return self.yaw is not None and self.roll is not None and self.yaw < t.YAW_MAX and self.roll < 60
+
+    @cached_property
     def shoulders_swapped(self) -> bool:
         """The left shoulder is left in the image: the back is seen."""
         p = self.body
@@ -210,12 +308,17 @@ class Measurements:
         return bool(p.points[left, 0] < p.points[right, 0])
 
     @cached_property
-    def forehead_room(self) -> float | None:
-        """From the mesh's highest forehead point to the top edge, in face heights."""
+    def head_margin(self) -> float | None:
+        """Smallest distance of the mesh from an edge of the frame, in its own heights (widths); negative outside.
+
+        The top counts from just above the forehead, so that hair is not asked for.
+        """
         if self.mesh is None:
             return None
         x1, y1, x2, y2 = self.mesh.box
-        return y1 / max(y2 - y1, 1.0)
+        width, height = self.picture.size
+        w, h = max(x2 - x1, 1.0), max(y2 - y1, 1.0)
+        return min(y1 / h - t.FOREHEAD_ROOM, x1 / w, (width - x2) / w, (height - y2) / h)
 
     @cached_property
     def hips_line(self) -> float | None:
@@ -230,7 +333,7 @@ class Measurements:
     @cached_property
     def occlusion(self) -> float | None:
         """How much the mouth or eye points move between three crops, in units of the limit of each."""
-        if self.mesh is None or self.face is None:
+        if self.mesh is None or self.face is None or not self.posed:
             return None
         base = FaceMesh.region(self.face)
         width = self.face.width
@@ -283,8 +386,13 @@ class Measurements:
 
     @cached_property
     def pose(self) -> Pose | None:
-        """BlazePose of the main body."""
+        """BlazePose of the main body; a small one is looked for from near."""
         found = self._networks.poses.find(self._image, 0.5)
+        body = self.body
+        if not found and body is not None:
+            x1, y1, x2, y2 = body.box
+            region = Region((x1 + x2) / 2, (y1 + y2) / 2, 1.4 * max(x2 - x1, y2 - y1))
+            found = self._networks.poses.find(self._image, 0.5, region)
         if not found:
             return None
         return self._networks.poses(self._image, PoseDetector.region(found[0]))
@@ -298,30 +406,28 @@ class Measurements:
         d = p.world[poses.LEFT_SHOULDER] - p.world[poses.RIGHT_SHOULDER]
         return abs(math.degrees(math.atan2(float(d[2]), float(d[0]))))
 
-    def _inside(self, i: int) -> bool:
+    def _seen(self, *points: int) -> list[int]:
+        """Those points of the pose that are visible inside the frame."""
         p = self.pose
         if p is None:
-            return False
-        x, y = p.points[i]
-        return bool(
-            p.visibility[i] > t.VISIBILITY_MIN
-            and 0 <= x < self.picture.size[0]
-            and 0 <= y < self.picture.size[1]
-        )
+            return []
+        width, height = self.picture.size
+        inside = [i for i in points if 0 <= p.points[i, 0] < width and 0 <= p.points[i, 1] < height]
+        return [i for i in inside if p.visibility[i] > t.VISIBILITY_MIN]
 
     @cached_property
     def ankles(self) -> int:
         """Ankles seen inside the frame."""
-        return sum(self._inside(i) for i in (poses.LEFT_ANKLE, poses.RIGHT_ANKLE))
+        return len(self._seen(poses.LEFT_ANKLE, poses.RIGHT_ANKLE))
 
     @cached_property
     def knees(self) -> int:
         """Knees seen inside the frame."""
-        return sum(self._inside(i) for i in (poses.LEFT_KNEE, poses.RIGHT_KNEE))
+        return len(self._seen(poses.LEFT_KNEE, poses.RIGHT_KNEE))
 
     @cached_property
     def seated(self) -> float | None:
-        """Smallest angle between torso and thigh, degrees; only where knees are seen."""
+        """Smallest angle between torso and thigh, degrees; only where a knee is seen."""
         p = self.pose
         if p is None or not self.knees:
             return None
@@ -333,15 +439,28 @@ class Measurements:
         return min(angles)
 
     @cached_property
-    def body_style(self) -> str:
-        """`full`, `half`, or empty where too little or an awkward part of the body is seen."""
-        p = self.body
+    def shin_share(self) -> float | None:
+        """How much of the shins the frame shows, 0 to 1; only where a knee is seen."""
+        p = self.pose
+        if p is None or not self.knees:
+            return None
         if self.ankles:
-            return "full"
-        if self.knees:
-            return ""
-        if p is None or self.face is None:
-            return ""
-        shoulders = p.points[[bodies.LEFT_SHOULDER, bodies.RIGHT_SHOULDER], 1].mean()
-        room = (self.picture.size[1] - shoulders) / max(self.face.height, 1.0)
-        return "half" if room > 2.0 else ""
+            return 1.0
+        knee = float(p.points[[poses.LEFT_KNEE, poses.RIGHT_KNEE], 1].mean())
+        ankle = float(p.points[[poses.LEFT_ANKLE, poses.RIGHT_ANKLE], 1].mean())
+        return min(1.0, max(0.0, (self.picture.size[1] - knee) / max(ankle - knee, 1.0)))
+
+    @cached_property
+    def torso_share(self) -> float | None:
+        """How much of the way from shoulders to hips the frame shows, 0 to 1."""
+        p = self.pose
+        if p is None:
+            return None
+        shoulders = float(p.points[[poses.LEFT_SHOULDER, poses.RIGHT_SHOULDER], 1].mean())
+        hips = float(p.points[[poses.LEFT_HIP, poses.RIGHT_HIP], 1].mean())
+        return min(1.0, max(0.0, (self.picture.size[1] - shoulders) / max(hips - shoulders, 1.0)))
+
+    @property
+    def body_style(self) -> str:
+        """`full` with an ankle in the frame, else `half`."""
+        return "full" if self.ankles else "half"

@@ -1,4 +1,5 @@
-"""AnimateAnyone's rules (`reference/detection-api.md` §4.2)."""
+"""AnimateAnyone's rules (`reference/detection-api.md` §4.2), face before body: a body is judged last because most of
+what is wrong with it can be told from the face already, and the body pose costs the most."""
 
 from __future__ import annotations
 
@@ -27,29 +28,6 @@ BODY = (
     ),
     Rule("facing away", "the person faces the camera", emo.BACK.measure, Code.BODY_POSE, at_most=0.5),
     Rule(
-        "body side-on",
-        "the body is roughly frontal",
-        lambda m: m.body_yaw,
-        Code.BODY_POSE,
-        at_most=t.BODY_YAW_MAX,
-        unit="degrees",
-    ),
-    Rule(
-        "seated",
-        "the person stands",
-        lambda m: m.seated,
-        Code.BODY_POSE,
-        at_least=t.TORSO_THIGH_MIN,
-        unit="degrees",
-    ),
-    Rule(
-        "body cut",
-        "the body is seen down to the ankles or down to waist or hips",
-        lambda m: float(bool(m.body_style)),
-        Code.BODY_POSE,
-        at_least=0.5,
-    ),
-    Rule(
         "face hidden",
         "the face is seen from the front",
         lambda m: m.presence,
@@ -57,11 +35,19 @@ BODY = (
         at_least=t.PRESENCE_MIN,
     ),
     Rule(
-        "face covered",
-        "nothing covers a part of the face",
-        lambda m: m.occlusion,
+        "head cut",
+        "the whole face is inside the frame",
+        lambda m: m.head_margin,
         Code.FACE_POSE,
-        at_most=t.OCCLUSION_MAX,
+        at_least=t.HEAD_MARGIN_MIN,
+        unit="face heights",
+    ),
+    Rule(
+        "face too large",
+        "more than the face is seen",
+        lambda m: m.face_share,
+        Code.BODY_POSE,
+        at_most=t.FACE_SHARE_MAX,
     ),
     Rule(
         "head turned",
@@ -80,11 +66,40 @@ BODY = (
         unit="degrees",
     ),
     Rule(
-        "head cut",
-        "the whole head is inside the frame",
-        lambda m: m.forehead_room,
+        "face covered",
+        "nothing covers a part of the face",
+        lambda m: m.occlusion,
+        Code.FACE_POSE,
+        at_most=t.OCCLUSION_MAX,
+    ),
+    Rule(
+        "body side-on",
+        "the body is roughly frontal",
+        lambda m: m.body_yaw,
         Code.BODY_POSE,
-        at_least=t.FOREHEAD_ROOM_MIN,
-        unit="face heights",
+        at_most=t.BODY_YAW_MAX,
+        unit="degrees",
+    ),
+    Rule(
+        "seated",
+        "the person stands",
+        lambda m: m.seated,
+        Code.BODY_POSE,
+        at_least=t.TORSO_THIGH_MIN,
+        unit="degrees",
+    ),
+    Rule(
+        "legs cut",
+        "legs are seen down to the ankles, or not below the knees",
+        lambda m: m.shin_share,
+        Code.BODY_POSE,
+        at_least=t.SHIN_SHARE_MIN,
+    ),
+    Rule(
+        "body cut",
+        "the body is seen down to the waist",
+        lambda m: m.torso_share or 0.0,
+        Code.BODY_POSE,
+        at_least=t.TORSO_SHARE_MIN,
     ),
 )

@@ -67,10 +67,10 @@ PITCH = Rule(
 )
 CUT = Rule(
     "head cut",
-    "the whole head is inside the frame",
-    lambda m: m.forehead_room,
+    "the whole face is inside the frame",
+    lambda m: m.head_margin,
     Code.FULL_BODY,
-    at_least=t.FOREHEAD_ROOM_MIN,
+    at_least=t.HEAD_MARGIN_MIN,
     unit="face heights",
 )
 

@@ -22,7 +22,7 @@ class FaceDetector:
         self._network = Network("face_detection_full_range_sparse.tflite")
 
     def __call__(self, image: Image.Image, least: float, region: Region | None = None) -> list[Detection]:
-        """Faces of score `least` or more, best first, in the frame of `image`; upright regions only."""
+        """Faces of score `least` or more, best first, in the frame of `image`; boxes of turned regions are upright."""
         if region is None:
             pixels, region = letterbox(image, _SIZE, centred=True)
         else:

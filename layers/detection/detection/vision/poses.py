@@ -50,9 +50,12 @@ class PoseDetector:
         self._detector = Network("pose_detection.tflite")
         self._network = Network("pose_landmark_full.tflite")
 
-    def find(self, image: Image.Image, least: float) -> list[Detection]:
+    def find(self, image: Image.Image, least: float, region: Region | None = None) -> list[Detection]:
         """Bodies by their own detector; point 0 is the middle of the hips, point 1 lies on the body's circle."""
-        pixels, region = letterbox(image, _DETECTOR_SIZE, centred=True)
+        if region is None:
+            pixels, region = letterbox(image, _DETECTOR_SIZE, centred=True)
+        else:
+            pixels = cut(image, region, _DETECTOR_SIZE, replicate=False)
         boxes, logits = self._detector(pixels[None].astype(np.float32) / np.float32(127.5) - np.float32(1))
         return decode(boxes[0], logits[0, :, 0], _ANCHORS, _DETECTOR_SIZE, region, least)
 
