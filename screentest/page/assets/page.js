@@ -1,0 +1,330 @@
+(async () => {
+  const { element, overlay, corners, measurements, facts, speaker, preferred, label, switchTheme, options } = Screentest;
+  const POLL = 700; // milliseconds between looks at a screening that is on its way
+  const LIST = 2500; // milliseconds between looks at the list
+  const byId = (id) => document.getElementById(id);
+
+  const problem = (text) => {
+    byId("problem").hidden = !text;
+    byId("problem").textContent = text || "";
+  };
+  let settings;
+  let lang = "en";
+  let word = (name) => name;
+  const ask = async (path, values = {}, init = undefined) => {
+    const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== undefined && value !== null));
+    const response = await fetch(`${path}?${query}`, init).catch(() => { throw new Error(word("lost")); });
+    const body = await response.json();
+    if (!response.ok) throw Object.assign(new Error(body.error), { status: response.status });
+    return body;
+  };
+  const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+  const address = (item, side) => "/api/picture?" + new URLSearchParams({ key: item.key, side, ...(item.version ? { version: item.version } : {}) });
+
+  settings = await ask("/api/settings");
+  lang = sessionStorage.getItem("lang") || preferred(settings.words);
+  word = speaker(settings.words, () => lang);
+
+  // --- what to screen for
+
+  const modelKey = ({ model, ratio }) => (model.startsWith("emo-") && ratio ? `${model} ${ratio}` : model);
+  const choiceName = (choice) => choice.screenings.map((screening) => word(modelKey(screening))).join(" + ");
+  const choiceHint = (choice) => {
+    const hints = choice.screenings.map((screening) => settings.words[lang][`${modelKey(screening)} hint`]).filter(Boolean);
+    return hints.length ? hints.join(" + ") : choice.prefix;
+  };
+  const chosen = () => Number(new FormData(byId("upload")).get("choice") || 0);
+  const drawChoices = () => {
+    const kept = chosen();
+    for (const old of byId("choices").querySelectorAll("label")) old.remove();
+    settings.choices.forEach((choice, index) => {
+      const input = element("input", { type: "radio", name: "choice", value: index });
+      input.checked = index === kept;
+      byId("choices").append(element("label", { class: "choice" }, input,
+        element("span", {}, element("b", {}, choiceName(choice)), element("small", {}, choiceHint(choice)))));
+    });
+  };
+
+  // --- the way of one upload
+
+  let journey = 0; // number of the upload that the result shows
+  let last = null; // the file that was uploaded last, to screen it again
+  let current = null; // the screenings that the result shows
+  let explained = null;
+  const STEPS = ["uploaded", "queued", "screening", "screened"];
+  const reach = (step) => {
+    byId("journey").hidden = step === null;
+    const at = STEPS.indexOf(step);
+    for (const node of byId("journey").children) {
+      const place = STEPS.indexOf(node.dataset.step);
+      node.className = place < at || (place === at && step === "screened") ? "done" : place === at ? "now" : "";
+      node.toggleAttribute("aria-current", place === at);
+    }
+  };
+  const speakOut = (text) => { byId("spoken").textContent = text; };
+
+  const post = (ticket, file, progress) =>
+    new Promise((done, fail) => {
+      const form = new FormData();
+      for (const [name, value] of Object.entries(ticket.fields)) form.append(name, value);
+      form.append("file", file);
+      const request = new XMLHttpRequest();
+      request.open("POST", ticket.url);
+      request.upload.addEventListener("progress", (event) => progress(Math.round((100 * event.loaded) / event.total)));
+      request.addEventListener("load", () => {
+        if (request.status < 300) return done(request.getResponseHeader("x-amz-version-id"));
+        const answer = new DOMParser().parseFromString(request.responseText, "application/xml");
+        return fail(new Error(answer.querySelector("Message")?.textContent || `HTTP ${request.status}`));
+      });
+      request.addEventListener("error", () => fail(new Error(word("lost"))));
+      request.send(form);
+    });
+
+  const start = async (file) => {
+    problem();
+    if (file.size > settings.maxUpload) {
+      problem(word("too-large", { limit: settings.maxUpload / 1e6 }));
+      return;
+    }
+    const mine = ++journey;
+    last = file;
+    current = null;
+    const began = performance.now();
+    const local = URL.createObjectURL(file);
+    const status = element("p", { class: "wait" });
+    const frame = element("div", { class: "picture small" });
+    const image = element("img", { alt: "" });
+    image.addEventListener("error", () => image.remove());
+    image.src = local;
+    frame.append(image);
+    byId("shown").replaceChildren(frame, status);
+    const say = (text) => { status.textContent = text; };
+    reach("uploaded");
+    try {
+      const choice = settings.choices[chosen()];
+      const ticket = await ask("/api/uploads", {}, {
+        method: "POST", headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ name: file.name, type: file.type, choice: chosen() }),
+      });
+      const version = await post(ticket, file, (percent) => mine === journey && say(word("uploading", { percent })));
+      if (mine !== journey) return;
+      reach("queued");
+      say(word("waiting"));
+      speakOut(word("step-queued"));
+      for (;;) {
+        const { screenings } = await ask("/api/screenings", { key: ticket.key, version });
+        if (mine !== journey) return;
+        const decided = screenings.filter((item) => item.verdict && !item.leased);
+        if (decided.length >= choice.screenings.length) {
+          reach("screened");
+          show(decided, (performance.now() - began) / 1000);
+          refresh();
+          return;
+        }
+        if (screenings.length) {
+          reach("screening");
+          if (screenings.some((item) => item.attempts > 1)) say(word("retry"));
+        }
+        await sleep(POLL);
+      }
+    } catch (error) {
+      if (mine !== journey) return;
+      reach(null);
+      byId("shown").replaceChildren(element("p", { class: "nothing" }, word("nothing")));
+      problem(word("failed-upload", { why: error.message }));
+    } finally {
+      URL.revokeObjectURL(local);
+    }
+  };
+
+  // --- the result
+
+  const chip = (item) => element("span", { class: `verdict ${item.verdict}` }, word(item.verdict));
+  const nameOf = (item) => word(modelKey(item));
+
+  const show = (items, seconds) => {
+    current = items;
+    explained = null;
+    draw(seconds);
+    const item = items[0];
+    speakOut(`${word(item.verdict)}. ${item.words[lang][0]}. ${item.verdict === "pass" ? "" : item.words[lang][1]}`);
+    explain(item, seconds);
+  };
+
+  const explain = async (item, seconds) => {
+    const found = await ask("/api/explanation", { key: item.key, version: item.version, model: item.model, ratio: item.ratio })
+      .catch((error) => ({ missing: error.status === 404 }));
+    if (current && current[0] === item) {
+      explained = found;
+      draw(seconds);
+    }
+  };
+
+  const draw = (seconds) => {
+    const item = current[0];
+    const evidence = explained || {};
+    const points = Object.values(evidence.landmarks || {}).flat();
+    const entry = { ...item, size: evidence.size, boxes: evidence.boxes, points, checks: evidence.checks };
+    const frame = element("div", { class: "picture" });
+    if (evidence.missing) {
+      frame.append(element("p", { class: "nothing" }, word("gone")));
+    } else if (explained && !evidence.size) {
+      frame.append(element("p", { class: "nothing" }, word("unreadable")));
+    } else {
+      const image = element("img", { alt: word("picture-of") });
+      image.src = address(item, "large");
+      frame.append(image);
+      if (entry.size) frame.append(overlay(entry, true));
+    }
+    const boxes = element("input", { type: "checkbox" });
+    boxes.checked = !document.body.classList.contains("no-boxes");
+    boxes.addEventListener("change", () => document.body.classList.toggle("no-boxes", !boxes.checked));
+    const parts = current.map((one) => element("div", {},
+      element("div", { class: "line" }, chip(one),
+        element("span", { class: "faint" }, [nameOf(one), one.model, one.ratio, one.body && word(one.body), one.ms !== undefined && `${Math.round(one.ms)} ms`]
+          .filter(Boolean).join(" · "))),
+      element("h3", {}, one.words[lang][0]),
+      element("p", {}, one.words[lang][1])));
+    const again = last && seconds !== undefined
+      ? element("div", { class: "again" }, element("span", { class: "faint" }, word("again")),
+          ...settings.choices.map((choice, index) => {
+            const button = element("button", { type: "button" }, choiceName(choice));
+            button.addEventListener("click", () => {
+              byId("choices").querySelector(`input[value="${index}"]`).checked = true;
+              start(last);
+            });
+            return button;
+          }))
+      : null;
+    const open = byId("shown").querySelector("details")?.open ?? true;
+    const details = element("details", {},
+      element("summary", {}, word("measured-here")),
+      facts([[word("code"), item.code], [word("message"), item.message], [word("face"), corners(item.face)],
+        [word("ext"), corners(item.ext)], [word("size"), evidence.size && evidence.size.join(" × ")], [word("detector"), item.detector],
+        [word("tags"), item.tags], [word("attempts"), item.attempts], [word("screened"), item.at], [word("source"), item.key]]),
+      explained === null ? element("p", { class: "faint" }, word("measuring"))
+        : measurements(entry, word) || element("p", { class: "faint" }, word("no-measurements")));
+    details.open = open;
+    byId("shown").replaceChildren(frame,
+      element("div", { class: "why" }, ...parts,
+        seconds === undefined ? null : element("p", { class: "faint" }, word("took", { seconds: seconds.toFixed(1) })),
+        element("label", { class: "faint" }, boxes, " ", word("landmarks")), again, details));
+  };
+
+  // --- ways to hand over a picture
+
+  const drop = byId("drop");
+  byId("file").addEventListener("change", (event) => {
+    const [file] = event.target.files;
+    event.target.value = "";
+    if (file) start(file);
+  });
+  addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
+  addEventListener("dragleave", (event) => { if (!event.relatedTarget) drop.classList.remove("over"); });
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    const [file] = event.dataTransfer.files;
+    if (file) start(file);
+  });
+  addEventListener("paste", (event) => {
+    const [file] = event.clipboardData.files;
+    if (file) start(file);
+  });
+  byId("upload").addEventListener("submit", (event) => event.preventDefault());
+
+  // --- the live list
+
+  let listed = [];
+  let drawn = "";
+  const filters = byId("filters");
+  const group = (item) => (item.ratio && item.model.startsWith("emo-") ? `${item.model} ${item.ratio}` : item.model);
+  const identity = (item) => [item.key, item.version, group(item)].join("\n");
+
+  const row = (item) => {
+    const frame = element("span", { class: "picture" });
+    const image = element("img", { alt: "", loading: "lazy" });
+    image.addEventListener("error", () => image.remove());
+    image.src = address(item, "small");
+    frame.append(image);
+    const button = element("button", { type: "button", class: "entry", "data-id": identity(item) }, frame,
+      element("span", { class: "words" },
+        element("strong", {}, item.words[lang][0]),
+        element("span", { class: "facts" }, [group(item), item.code, item.ms !== undefined && `${Math.round(item.ms)} ms`].filter(Boolean).join(" · ")),
+        element("span", { class: "name mono" }, item.key)),
+      chip(item));
+    button.addEventListener("click", () => {
+      journey += 1;
+      reach(null);
+      show([item]);
+      byId("result").scrollIntoView({ block: "nearest" });
+    });
+    return element("li", {}, button);
+  };
+
+  const list = () => {
+    const data = new FormData(filters);
+    const verdicts = new Set(data.getAll("verdict"));
+    const text = data.get("text").trim().toLowerCase();
+    const shown = listed.filter((item) =>
+      verdicts.has(item.verdict) &&
+      (!data.get("model") || group(item) === data.get("model")) &&
+      (!data.get("code") || item.code === data.get("code")) &&
+      (!text || item.key.toLowerCase().includes(text)));
+    const now = JSON.stringify([lang, shown.map((item) => [identity(item), item.verdict, item.code, item.at])]);
+    if (now !== drawn) {
+      const focused = document.activeElement?.dataset?.id;
+      byId("list").replaceChildren(...shown.map(row));
+      if (focused) [...byId("list").querySelectorAll("button")].find((node) => node.dataset.id === focused)?.focus();
+      drawn = now;
+    }
+    const count = listed.length ? word("shown", { shown: shown.length, all: listed.length }) : word("empty");
+    if (byId("count").textContent !== count) byId("count").textContent = count;
+  };
+  const counts = () => {
+    for (const box of filters.elements.verdict) {
+      box.nextElementSibling.textContent = `${word(box.value)} ${listed.filter((item) => item.verdict === box.value).length}`;
+    }
+    options(filters.elements.model, word("all-models"), listed.map(group));
+    options(filters.elements.code, word("all-codes"), listed.map((item) => item.code));
+  };
+  const refresh = async () => {
+    const { verdicts } = await ask("/api/verdicts");
+    const changed = JSON.stringify(verdicts) !== JSON.stringify(listed);
+    listed = verdicts;
+    if (changed) counts();
+    list();
+  };
+  filters.addEventListener("input", list);
+  filters.addEventListener("submit", (event) => event.preventDefault());
+
+  // --- language and light
+
+  const speak = () => {
+    document.documentElement.lang = lang === "zh" ? "zh-Hans" : lang;
+    document.title = word("title");
+    byId("language").value = lang;
+    label(word);
+    drawChoices();
+    counts();
+    list();
+    if (current) draw();
+  };
+  byId("language").addEventListener("change", (event) => {
+    lang = event.target.value;
+    sessionStorage.setItem("lang", lang);
+    speak();
+  });
+  byId("theme").addEventListener("click", switchTheme);
+  speak();
+
+  let lost = false;
+  for (;;) {
+    if (!document.hidden) {
+      await refresh().then(
+        () => { if (lost) problem(); lost = false; },
+        (error) => { problem(error.message); lost = true; });
+    }
+    await sleep(LIST);
+  }
+})();
