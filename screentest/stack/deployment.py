@@ -134,8 +134,14 @@ class Deployment:
         )
 
 
-def _apply_time_to_live(deployment: Deployment) -> None:
-    # The local AWS's CloudFormation leaves it off.
+def _complete(deployment: Deployment) -> None:
+    # What the local AWS's CloudFormation leaves undone: the time to live stays off, and a number that comes from a
+    # parameter stays text in a mapping's scaling, which stops its poller.
+    functions = deployment.aws.client("lambda")
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        if most := mapping.get("ScalingConfig", {}).get("MaximumConcurrency"):
+            scaling = {"MaximumConcurrency": int(most)}
+            functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
     dynamodb = deployment.aws.client("dynamodb")
     for name, resource in deployment.template["Resources"].items():
         wanted = resource.get("Properties", {}).get("TimeToLiveSpecification")
@@ -192,7 +198,7 @@ def deploy(
             ) from error
     _await_complete(aws, cloudformation, name)
     deployment = Deployment(aws, name, template)
-    _apply_time_to_live(deployment)
+    _complete(deployment)
     return deployment
 
 
