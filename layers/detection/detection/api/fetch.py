@@ -180,13 +180,12 @@ class HttpFetcher:
         if response.status != 200:
             raise errors.url_invalid()
         length = headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > self._max_bytes:
-            raise self._too_heavy()
+        if length.isdigit():
+            self.check_size(int(length))
         data = bytearray()
         recognised = False
         for piece in response.iter_stream():
-            if len(data) + len(piece) > self._max_bytes:
-                raise self._too_heavy()
+            self.check_size(len(data) + len(piece))
             take(len(piece))
             data += piece
             if not recognised and len(data) >= MAGIC_BYTES:
@@ -196,8 +195,14 @@ class HttpFetcher:
             _recognise(bytes(data))
         return bytes(data)
 
-    def _too_heavy(self) -> errors.ApiError:
-        return errors.picture_too_heavy(self._max_bytes // (1024 * 1024))
+    def check_size(self, size: int) -> None:
+        """Whether a picture of `size` bytes is taken.
+
+        Raises:
+            ApiError: `InvalidFile.Size`.
+        """
+        if size > self._max_bytes:
+            raise errors.picture_too_heavy(self._max_bytes // (1024 * 1024))
 
     def _tls(self) -> ssl.SSLContext:
         with self._ssl_lock:

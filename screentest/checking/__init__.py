@@ -1,0 +1,12 @@
+"""`screentest check`: decides files, folders or URLs.
+
+A picture file is judged by the same service code that `screentest serve` runs, called in this process with the file's
+bytes in place of a download; the answers are those of the wire to the letter.
+"""
+
+from __future__ import annotations
+
+from screentest.checking.run import run
+from screentest.checking.settings import CheckError, CheckSettings
+
+__all__ = ["CheckError", "CheckSettings", "run"]

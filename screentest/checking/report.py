@@ -1,0 +1,70 @@
+"""`--report DIR`: annotated pictures and a contact sheet of what was checked."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from types import TracebackType
+from typing import Self, cast
+
+from screentest.checking.judge import Judgement
+from screentest.checking.settings import CheckSettings
+from screentest.checking.sources import is_url
+from screentest.reports import ContactSheet, ReportEntry, annotate
+from screentest.reports.entry import Absence, Verdict
+
+
+class Report:
+    """Writes `index.html` and `pictures/` as the judgements come. Use as a context manager."""
+
+    def __init__(self, settings: CheckSettings) -> None:
+        assert settings.report is not None
+        self._settings = settings
+        self._pictures = settings.report / "pictures"
+        self._sheet = ContactSheet(
+            settings.report / "index.html",
+            title=f"{settings.model} {settings.shown_ratio or ''}".strip(),
+            subtitle="screentest check",
+        )
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        self._pictures.mkdir(parents=True, exist_ok=True)
+        self._sheet.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sheet.__exit__(kind, error, trace)
+
+    def add(self, judgement: Judgement) -> None:
+        """Draw one picture and append it to the sheet."""
+        self._count += 1
+        entry = self._entry(judgement)
+        drawn = annotate(entry) if entry.picture is not None else None
+        if drawn is not None:
+            stem = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePath(entry.name).stem)[:80] or "picture"
+            (self._pictures / f"{self._count:04d}-{stem}.jpg").write_bytes(drawn)
+        self._sheet.add(entry)
+
+    def _entry(self, judgement: Judgement) -> ReportEntry:
+        decision = judgement.decision
+        absent = None if judgement.picture is not None else ("not-kept" if judgement.status else "unreadable")
+        # A signed URL is a credential: the sheet is made to be passed on.
+        name = judgement.file.partition("?")[0] if is_url(judgement.file) else judgement.file
+        return ReportEntry(
+            name=name,
+            model=self._settings.model,
+            verdict=cast(Verdict, judgement.verdict),
+            ratio=self._settings.shown_ratio,
+            code=judgement.code,
+            message=judgement.problem or (decision.message if decision else None),
+            face_bbox=decision.face_bbox if decision else None,
+            ext_bbox=decision.ext_bbox if decision else None,
+            body_style=decision.body_style if decision else None,
+            latency_ms=judgement.milliseconds,
+            picture=judgement.picture,
+            absent=cast(Absence | None, absent),
+            explanation=judgement.explanation,
+        )

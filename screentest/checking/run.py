@@ -1,0 +1,106 @@
+"""The run: pictures in order, several at a time, a bounded number of them in memory."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from screentest.checking.judge import Judge, Judgement
+from screentest.checking.report import Report
+from screentest.checking.settings import CheckSettings
+from screentest.checking.show import Show, ShowJson, ShowText
+from screentest.checking.sources import expand
+
+MANY = 5
+"""From this many pictures on there is a progress bar."""
+
+AHEAD = 4
+"""Pictures in work for each worker: enough that none waits, few enough that memory stays flat."""
+
+PASSED, REJECTED, NOT_JUDGED = 0, 1, 2
+
+
+def run(
+    settings: CheckSettings,
+    *,
+    judge: Judge | None = None,
+    stdout: TextIO | None = None,
+    stderr: TextIO | None = None,
+) -> int:
+    """Judge every picture and show the verdicts as they come, in the order of the command line.
+
+    Returns:
+        The exit status: 0 all pass, 1 some rejected, 2 something could not be judged.
+    """
+    out, err = stdout or sys.stdout, stderr or sys.stderr
+    show: Show = ShowJson(settings, out, err) if settings.json_lines else ShowText(settings, out, err)
+    counts: Counter[str] = Counter()
+    with ExitStack() as stack:
+        judging = stack.enter_context(judge or Judge(settings))
+        report = stack.enter_context(Report(settings)) if settings.report else None
+        step = stack.enter_context(_Bar(settings, out, err))
+        for judgement in _in_order(judging.judge, expand(settings.paths), settings.workers):
+            counts[judgement.verdict] += 1
+            show.judgement(judgement)
+            if report:
+                report.add(judgement)
+            step()
+    show.summary(counts)
+    if not counts or counts["error"]:
+        return NOT_JUDGED
+    return REJECTED if counts["reject"] else PASSED
+
+
+def _in_order(work: Callable[[str], Judgement], files: Iterable[str], workers: int) -> Iterator[Judgement]:
+    pending: deque[Future[Judgement]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="check")
+    try:
+        for file in files:
+            pending.append(pool.submit(work, file))
+            if len(pending) > workers * AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Bar:
+    """A progress bar on a terminal when there is much to do."""
+
+    def __init__(self, settings: CheckSettings, out: TextIO, err: TextIO) -> None:
+        self._settings, self._out, self._err = settings, out, err
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> Callable[[], None]:
+        if not self._err.isatty():
+            return lambda: None
+        total = sum(1 for _ in expand(self._settings.paths))
+        if total < MANY:
+            return lambda: None
+        progress = Progress(
+            TextColumn("checking"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(file=self._err),
+            transient=True,
+            # On one terminal the lines must appear above the bar; into a file they must not pass through it.
+            redirect_stdout=self._out is sys.stdout and self._out.isatty(),
+            redirect_stderr=False,
+        )
+        self._progress = progress
+        progress.start()
+        task = progress.add_task("check", total=total)
+        return lambda: progress.advance(task)
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress:
+            self._progress.stop()

@@ -1,0 +1,97 @@
+"""What `screentest check` was asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from detection import Model
+from screentest.checking.sources import is_url
+
+KEY_VARIABLES = ("SCREENTEST_API_KEY", "DASHSCOPE_API_KEY")
+"""Where the key of a remote detector is looked for, first one first."""
+
+
+class CheckError(Exception):
+    """Nothing can be checked; the sentence says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSettings:
+    """The command line's options, checked.
+
+    Attributes:
+        ratio: as given; `None` leaves it to the model.
+        detector: base URL of a remote server; `None` judges in this process.
+        api_key: for the remote server.
+    """
+
+    paths: tuple[str, ...]
+    model: str
+    ratio: str | None
+    json_lines: bool
+    explain: bool
+    report: Path | None
+    detector: str | None
+    api_key: str | None = field(repr=False)
+    allow_private_urls: bool
+    workers: int
+
+    @classmethod
+    def parse(
+        cls,
+        *,
+        paths: Sequence[str],
+        model: str,
+        ratio: str | None,
+        json_lines: bool,
+        explain: bool,
+        report: str | None,
+        detector: str | None,
+        allow_private_urls: bool,
+        workers: int,
+        environ: Mapping[str, str] = os.environ,
+    ) -> CheckSettings:
+        """Settings from the command line.
+
+        Raises:
+            CheckError: they contradict each other.
+        """
+        if detector is not None:
+            _check_detector(detector, paths)
+        folder = None if report is None else Path(report)
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise CheckError(f"--report {report} is a file: name a folder")
+        key = next((environ[name] for name in KEY_VARIABLES if environ.get(name)), None)
+        return cls(
+            tuple(paths),
+            model,
+            ratio,
+            json_lines,
+            explain,
+            folder,
+            detector,
+            key,
+            allow_private_urls,
+            workers,
+        )
+
+    @property
+    def shown_ratio(self) -> str | None:
+        """`ratio` of the output: AnimateAnyone has none, for others it is `1:1` where not given."""
+        return None if self.model == Model.ANIMATE_ANYONE else self.ratio or "1:1"
+
+
+def _check_detector(detector: str, paths: Sequence[str]) -> None:
+    parts = urlsplit(detector)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        raise CheckError(f"--detector {detector}: give an http or https address without a key in it")
+    for path in paths:
+        if not is_url(path):
+            raise CheckError(
+                f"{path} is a local file or folder, which the server at {detector} cannot fetch: give URLs that it "
+                "can reach, or leave --detector out to judge on this machine"
+            )
