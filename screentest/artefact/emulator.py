@@ -24,7 +24,7 @@ import httpx
 from screentest.stack import ACCESS_KEY, ARTEFACTS, REGION, REPOSITORY, SECRET_KEY, StackError
 from screentest.stack.deployment import read_template
 from screentest.stack.guardian import __file__ as guardian
-from screentest.stack.server import PORT_ATTEMPTS, free_port
+from screentest.stack.server import PORT_ATTEMPTS, SpokenWords, free_port
 
 INVOKE_PATH = "/2015-03-31/functions/function/invocations"
 START_SECONDS = 15.0
@@ -51,7 +51,8 @@ class Reply:
 def emulator_binary() -> Path:
     """The emulator of this machine's processor in the aws-sam-cli wheel."""
     spec = importlib.util.find_spec("samcli")
-    assert spec and spec.origin
+    assert spec
+    assert spec.origin
     machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
     return Path(spec.origin).parent / "local" / "rapid" / f"aws-lambda-rie-{machine}"
 
@@ -95,6 +96,7 @@ class Emulator:
         self._interpreter = interpreter or REPOSITORY / ".lambda" / "bin" / "python"
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
+        self._log = SpokenWords()
         self._folder = Path()
         self._port = 0
 
@@ -150,16 +152,16 @@ class Emulator:
             "awslambdaric",
             self._handler,
         ]
-        with (self._folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - the pinned wheel's binary
-                [str(self._interpreter), guardian, str(self._folder), *command],
-                cwd=self._code,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=standard | self._environment,
-            )
+        self._log = SpokenWords()
+        self._process = subprocess.Popen(  # noqa: S603 - the pinned wheel's binary
+            [str(self._interpreter), guardian, str(self._folder), *command],
+            cwd=self._code,
+            stdin=subprocess.PIPE,
+            stdout=self._log.file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=standard | self._environment,
+        )
 
     def _listens(self) -> bool:
         assert self._process
@@ -187,7 +189,9 @@ class Emulator:
             with httpx.Client(trust_env=False, timeout=self._timeout + MARGIN_SECONDS) as client:
                 answer = client.post(f"http://127.0.0.1:{self._port}{INVOKE_PATH}", json=event)
         except httpx.TransportError as error:
-            raise EmulatorFailed(f"the emulator did not answer ({error}); it said:\n{self.log()[-2000:]}") from error
+            raise EmulatorFailed(
+                f"the emulator did not answer ({error}); it said:\n{self.log()[-2000:]}"
+            ) from error
         text = answer.text
         if text.startswith("Task timed out"):
             return Reply({"errorMessage": text}, "Sandbox.Timedout")
@@ -195,13 +199,12 @@ class Emulator:
             payload = json.loads(text) if text else None
         except ValueError:
             return Reply({"errorMessage": text}, "Runtime.InvalidResponse")
-        failed = isinstance(payload, dict) and "errorType" in payload
-        return Reply(payload, str(payload["errorType"]) if failed else None)
+        failure = payload.get("errorType") if isinstance(payload, dict) else None
+        return Reply(payload, failure)
 
     def log(self) -> str:
         """What function and emulator have printed so far."""
-        file = self._folder / "log"
-        return file.read_text(errors="replace") if file.exists() else ""
+        return self._log.text()
 
     def stop(self) -> None:
         """End the environment; returns when it is gone."""

@@ -33,6 +33,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class SpokenWords:
+    """What a process prints, in a nameless file that outlives the process and its folder.
+
+    Attributes:
+        file: to be given as the process's standard output.
+    """
+
+    def __init__(self) -> None:
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this object
+
+    def text(self) -> str:
+        """Everything printed so far."""
+        return os.pread(self.file.fileno(), os.fstat(self.file.fileno()).st_size, 0).decode(errors="replace")
+
+
 class LocalAws:
     """The local AWS server, as a context manager.
 
@@ -65,6 +80,7 @@ class LocalAws:
         self._settings = settings or {}
         self._find_port = find_port
         self._process: subprocess.Popen[bytes] | None = None
+        self._log = SpokenWords()
         self.endpoint_url = ""
         self.folder = Path()
 
@@ -108,15 +124,15 @@ class LocalAws:
             "LOG_LEVEL": "WARNING",
         }
         server = [str(self._interpreter), "-m", "ministack"]
-        with (self.folder / "server.log").open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
-                [str(self._interpreter), guardian.__file__, str(self.folder), *server],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=environment | self._settings,
-            )
+        self._log = SpokenWords()
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            [str(self._interpreter), guardian.__file__, str(self.folder), *server],
+            stdin=subprocess.PIPE,
+            stdout=self._log.file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment | self._settings,
+        )
 
     def _answers(self, port: int) -> bool:
         assert self._process
@@ -133,8 +149,12 @@ class LocalAws:
 
     def log(self) -> str:
         """What the server has printed so far."""
-        file = self.folder / "server.log"
-        return file.read_text(errors="replace") if file.exists() else ""
+        return self._log.text()
+
+    @property
+    def running(self) -> bool:
+        """Whether the server process is there."""
+        return self._process is not None and self._process.poll() is None
 
     def check(self) -> None:
         """Make sure that the server runs.
@@ -142,7 +162,7 @@ class LocalAws:
         Raises:
             ServerFailed: it has ended; the message shows its last words.
         """
-        if self._process is None or self._process.poll() is not None:
+        if not self.running:
             raise ServerFailed(f"the local AWS has ended; it said:\n{self.log()[-2000:]}")
 
     def client(self, service: str, **credentials: str) -> Any:

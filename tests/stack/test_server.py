@@ -1,0 +1,113 @@
+"""The local AWS starts on loopback only, and ends with its parent however that ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from screentest.stack import LocalAws, ServerFailed
+from screentest.stack.server import free_port
+
+pytestmark = pytest.mark.stack
+
+PATIENCE = 15.0
+
+
+def eventually(true_of) -> bool:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if true_of():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def answers(url: str) -> bool:
+    host, port = url.removeprefix("http://").split(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
+
+
+def test_serves_the_published_keys_and_leaves_nothing():
+    with LocalAws() as aws:
+        folder = aws.folder
+        assert aws.client("sts").get_caller_identity()["Account"].isdigit()
+        assert aws.endpoint_url.startswith("http://127.0.0.1:")
+    assert not answers(aws.endpoint_url)
+    assert not folder.exists()
+
+
+def test_a_taken_port_is_passed_over():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = iter([taken.getsockname()[1], free_port()])
+        with LocalAws(find_port=lambda: next(ports)) as aws:
+            assert not aws.endpoint_url.endswith(f":{taken.getsockname()[1]}")
+            assert aws.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_without_the_local_environment_it_says_what_to_do(tmp_path: Path):
+    with pytest.raises(ServerFailed, match="make setup"):
+        LocalAws(interpreter=tmp_path / "python").__enter__()
+
+
+def test_a_server_that_cannot_start_shows_its_last_words():
+    with pytest.raises(ServerFailed, match="did not start"):
+        LocalAws(settings={"GATEWAY_PORT": "not a port"}).__enter__()
+
+
+def test_a_server_that_ends_by_itself_is_noticed():
+    with LocalAws() as aws:
+        (server,) = [*(aws.folder / "tmp").glob("ministack-*.pid")]
+        os.kill(int(server.read_text()), signal.SIGKILL)
+        assert eventually(lambda: not answers(aws.endpoint_url))
+        assert eventually(lambda: not aws.running)
+        with pytest.raises(ServerFailed, match="has ended"):
+            aws.check()
+
+
+def test_a_killed_parent_leaves_no_process_and_no_folder():
+    script = (
+        "import sys, time\n"
+        "from screentest.stack import LocalAws\n"
+        "with LocalAws() as aws:\n"
+        "    print(aws.endpoint_url, aws.folder, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    url, folder = parent.stdout.readline().split()
+    assert answers(url)
+    parent.kill()
+    parent.wait()
+    assert eventually(lambda: not answers(url))
+    assert eventually(lambda: not Path(folder).exists())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_up_prints_the_endpoint_first_and_ends_well_on_a_signal(number: signal.Signals, tmp_path: Path):
+    command = [str(Path(sys.executable).parent / "screentest"), "up"]
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    up = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment)
+    assert up.stdout
+    lines = []
+    for line in up.stdout:
+        lines.append(line)
+        if "Ctrl-C" in line:
+            break
+    (url,) = [word for word in lines[0].split() if word.startswith("http")]
+    record = tmp_path / "build" / "up.json"
+    said = json.loads(record.read_text())
+    assert said["endpoint_url"] == url
+    assert said["outputs"]["UploadBucketName"]
+    up.send_signal(number)
+    assert up.wait(timeout=10) == 0  # the promise of the command itself
+    assert not record.exists()
+    assert not answers(url)
