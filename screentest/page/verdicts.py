@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer
-
 from screening.reasons import LANGUAGES, explain
+from screening.records import lease_of
+from screening.table import decode
 
 VERDICTS = ("pass", "reject", "error")
-_deserialize = TypeDeserializer().deserialize
 
 
 def view(wire: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,8 +17,9 @@ def view(wire: Mapping[str, Any]) -> dict[str, Any]:
 
     Without `verdict` the screening is in progress, or waits to be tried again.
     """
-    item = {name: _deserialize(value) for name, value in wire.items()}
-    code, model, ratio = item.get("code"), str(item["model"]), item.get("ratio")
+    item = decode(wire)
+    model, ratio = str(item["model"]), wire_ratio(item.get("ratio"))
+    code = item.get("code") or (None if item.get("verdict") else item.get("cause_code"))
     words = {lang: explain(code, model, lang, ratio=ratio) for lang in LANGUAGES}
     shown = {
         "key": item["key"],
@@ -27,14 +27,14 @@ def view(wire: Mapping[str, Any]) -> dict[str, Any]:
         "model": model,
         "ratio": ratio,
         "verdict": item.get("verdict"),
-        "leased": "lease_until" in item,
+        "leased": lease_of(item) is not None,
         "code": code,
         "message": item.get("message"),
-        "face": _numbers(item.get("face_bbox")),
-        "ext": _numbers(item.get("ext_bbox")),
+        "face": item.get("face_bbox"),
+        "ext": item.get("ext_bbox"),
         "body": item.get("body_style"),
-        "ms": _number(item.get("latency_ms")),
-        "attempts": _number(item.get("attempts")),
+        "ms": item.get("latency_ms"),
+        "attempts": item.get("attempts"),
         "tags": item.get("tags"),
         "trigger": item.get("trigger"),
         "detector": item.get("detector"),
@@ -75,11 +75,6 @@ def newest(dynamodb: Any, table: str, bucket: str, limit: int) -> list[dict[str,
     return sorted(items, key=lambda item: str(item.get("at", "")), reverse=True)[:limit]
 
 
-def _number(value: Any) -> int | float | None:
-    if value is None:
-        return None
-    return int(value) if value == value.to_integral_value() else float(value)
-
-
-def _numbers(box: Any) -> list[int | float | None] | None:
-    return None if box is None else [_number(value) for value in box]
+def wire_ratio(stored: str | None) -> str | None:
+    """`1:1` or `3:4` of the table's `1x1` or `3x4`; None for `-`."""
+    return None if stored in (None, "-") else stored.replace("x", ":")
