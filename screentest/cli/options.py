@@ -5,12 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 AWS_PANEL = "AWS"
 
@@ -41,7 +38,6 @@ StackName = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else there.")]
 
 FAILED = 2
-INTERRUPTED = 130
 
 
 @contextmanager
@@ -58,10 +54,3 @@ def ending() -> Iterator[None]:
         # Whoever read our output has seen enough; closing it now keeps the interpreter from complaining.
         sys.stderr.close()
         raise typer.Exit(0) from None
-
-
-def errors() -> Console:
-    """Where progress and remarks go, so that standard output holds results alone."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False)
