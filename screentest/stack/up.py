@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from screentest.page import serve
 from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
 
 RECORD = Path("build/up.json")
@@ -65,8 +66,9 @@ def run(record: Path = RECORD) -> None:
     """
     _stop_on_signals()
     try:
-        with LocalStack(parameters=PARAMETERS) as stack:
+        with LocalStack(parameters=PARAMETERS) as stack, serve(stack) as page:
             print(f"local AWS    {stack.endpoint_url}   region {REGION}, keys {ACCESS_KEY}/{SECRET_KEY}")
+            print(f"page         {page.url}")
             for name, value in stack.outputs.items():
                 print(f"{name:<20} {value}")
             print("\nTry, in another shell:")

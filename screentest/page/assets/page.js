@@ -98,6 +98,7 @@
     image.src = local;
     frame.append(image);
     byId("shown").replaceChildren(frame, status);
+    byId("result").scrollIntoView({ block: "nearest" });
     const say = (text) => { status.textContent = text; };
     reach("uploaded");
     try {

@@ -25,7 +25,7 @@ const Screentest = (() => {
       }
     };
     if (everything) {
-      const radius = Math.max(width, height) / 400;
+      const radius = Math.max(width, height) / ((entry.points || []).length > 100 ? 650 : 300);
       for (const [x, y] of entry.points || []) svg.append(shape("circle", { cx: x, cy: y, r: radius }));
     }
     for (const [name, corners] of Object.entries(entry.boxes || {})) {
