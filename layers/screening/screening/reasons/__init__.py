@@ -44,6 +44,10 @@ _SAME_WORDS = {
     "BadRequest": "InvalidParameter",
     "InternalError.Timeout": "RequestTimeOut",
     "GatewayTimeout": "RequestTimeOut",
+    "Timeout": "RequestTimeOut",
+    "ConnectionFailed": "ServiceUnavailable",
+    "DetectorDown": "ServiceUnavailable",
+    "NotJSON": "NotUnderstood",
     "SystemError": "InternalError",
     "ModelServiceFailed": "InternalError",
     "ModelServingError": "InternalError",
@@ -68,7 +72,7 @@ def explain(code: str | None, model: str, lang: str = "en", *, ratio: str | None
         code: a code of the wire or of the pipeline; None or empty for a pass.
         model: the detector's model name; other models than the three get the general words.
         lang: `en`, `zh` or `ja`.
-        ratio: `1:1` or `3:4` where the advice depends on it.
+        ratio: `1:1` or `3:4` (or the table's `1x1`, `3x4`) where the advice depends on it.
 
     Returns:
         The words for the code; for a code that is not listed those of its parent (`Throttling.New` reads like
@@ -81,8 +85,9 @@ def explain(code: str | None, model: str, lang: str = "en", *, ratio: str | None
         raise ValueError(f"no reasons in {lang!r}: choose one of {', '.join(LANGUAGES)}")
     words = _words(lang)
     family = next((name for name in _FAMILIES if model.startswith(name + "-")), "")
+    crop = (ratio or "").replace("x", ":")
     for name in _lineage(code or PASSED):
-        for key in (f"{name} {family} {ratio}", f"{name} {family}", name):
+        for key in (f"{name} {family} {crop}", f"{name} {family}", name):
             if key in words:
                 return Reason(*words[key])
     return Reason(*words[UNKNOWN])

@@ -206,6 +206,39 @@ WORDS: dict[str, tuple[str, str]] = {
         "The picture was not judged. It may be damaged or extremely large: save it anew as a plain JPEG of "
         "ordinary size and upload that. If that fails too, look into the function's log.",
     ),
+    "NotUnderstood": (
+        "The detector's answer is not one that we know",
+        "The picture was not judged. See whether the address in Detector is really that of a detection API, "
+        "then run 'screentest redrive'.",
+    ),
+    "StoreUnavailable": (
+        "A part of AWS that the screening needs did not answer",
+        "The picture was not judged, or not all of its verdict was written. Look at the function's "
+        "permissions and log, then run 'screentest redrive'.",
+    ),
+    "OutOfTime": (
+        "The function had no time left for this picture",
+        "The picture was not judged. It is tried again by itself; if that keeps happening, lower the batch "
+        "size or raise the function's time-out.",
+    ),
+    "InvalidSettings": (
+        "A setting of the function is missing or malformed",
+        "Nothing is judged until it is mended. The function's log names the setting; deploy again with the "
+        "right value.",
+    ),
+    "UnreadableEvent": (
+        "The message names no object",
+        "Nothing was judged. Something else than S3 or EventBridge writes to the queue: look at who may "
+        "send to it.",
+    ),
+    "Busy": (
+        "The picture is being judged already",
+        "Nothing to do: the verdict will be there in a minute.",
+    ),
+    "Unreadable": (
+        "The file could not be opened",
+        "The picture was not judged. See whether the file is there and whether you may read it.",
+    ),
     "Unknown": (
         "The detector gave no reason that we know",
         "Compare the picture with the requirements: one person, facing the camera, well lit and sharp, "
