@@ -35,6 +35,11 @@ $(VENV)/.installed: $(BIN)/uv requirements/dev.txt pyproject.toml
 		-r requirements/lambda-runtime.txt
 	@touch $@
 
+.checkov/.installed: $(BIN)/uv requirements/checkov.txt
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .checkov
+	@$(BIN)/uv pip install --quiet --python .checkov/bin/python --require-hashes --no-deps -r requirements/checkov.txt
+	@touch $@
+
 .PHONY: setup weights
 setup: $(VENV)/.installed .localaws/.installed .lambda/.installed weights ## Set up the environments and the weights
 
@@ -79,12 +84,13 @@ invoke: setup $(HOST_BUILD) ## Run the built function on one event: EVENT=events
 test: setup $(HOST_BUILD) ## Run the test suite (ARGS=... for pytest)
 	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
-check: setup ## Format, lint, types, template
+check: setup .checkov/.installed ## Format, lint, types, template
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(SAM) validate --lint --template template.yaml
 	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/python tests/template/scan.py
 
 bench: setup $(HOST_BUILD) ## Run the benchmarks, each beside what it is compared with
 	@set -e; for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
@@ -106,4 +112,5 @@ lock: $(BIN)/uv ## Resolve the locked dependencies anew
 	$(LOCK) requirements/local-aws.in -o requirements/local-aws.txt
 	$(LOCK) -c layers/screening/requirements.txt -c layers/detection/requirements.txt requirements/dev.in -o requirements/dev.txt
 	$(LOCK) requirements/lambda-runtime.in -o requirements/lambda-runtime.txt
+	$(LOCK) requirements/checkov.in -o requirements/checkov.txt
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
