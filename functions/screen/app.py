@@ -1,0 +1,37 @@
+"""The screen function: composition root, built once at import. Messages or an event in, verdicts out."""
+
+from __future__ import annotations
+
+from screening import bootstrap
+from screening.batch import Pipeline
+from screening.settings import SELF_HOSTED, Settings
+
+
+def build() -> Pipeline:
+    """The pipeline as the environment says."""
+    settings = Settings.read()
+    if settings.detector != SELF_HOSTED:
+        return bootstrap.pipeline(settings)
+
+    import httpx
+
+    from detection import RULES_VERSION, VERSION
+    from detection.api import DetectionApi
+    from detection.api.fetch import HttpFetcher
+    from detection.api.wsgi import application
+    from detection.detector import DetectorPool
+    from screening.client import DetectionClient
+
+    api = DetectionApi(DetectorPool(1).detect, HttpFetcher(allowed_hosts=bootstrap.private_hosts(settings)))
+    return bootstrap.pipeline(
+        settings,
+        detector=DetectionClient("http://self-hosted", transport=httpx.WSGITransport(app=application(api))),
+        detector_name=f"{SELF_HOSTED}/{VERSION}",
+        rules_version=RULES_VERSION,
+    )
+
+
+try:
+    handler = build()
+except Exception as error:  # noqa: BLE001 - whatever it is, it must not lose a message
+    handler = bootstrap.failing(error)  # type: ignore[assignment] # both are called alike

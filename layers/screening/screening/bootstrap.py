@@ -1,0 +1,196 @@
+"""The composition root's pieces: settings in, a pipeline out."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+
+from screening import events
+from screening.batch import THREADS, Context, Pipeline
+from screening.client import DetectionClient
+from screening.errors import SettingsError
+from screening.objects import Objects
+from screening.presign import Signer
+from screening.queue import UploadQueue
+from screening.screen import Detector, Screener
+from screening.settings import SELF_HOSTED, Settings
+from screening.table import VerdictTable
+from screening.topic import Topic
+from screening.watch import Watch
+
+T = TypeVar("T")
+
+
+def s3_config(endpoint_url: str | None) -> Config:
+    """SigV4 on regional virtual-hosted addresses; path style where the endpoint is a local one, whose buckets have no
+    host names. boto3's default would still be SigV2 on the global host in old regions."""
+    host = urlsplit(endpoint_url or "").hostname
+    style = "path" if host and _is_local(host) else "virtual"
+    return _config(signature_version="s3v4", s3={"addressing_style": style})
+
+
+def private_hosts(settings: Settings) -> tuple[tuple[str, int], ...]:
+    """Host and port of signed addresses where they are private ones: all that the guard of a detector in this process
+    has to let through besides the public Internet."""
+    address = urlsplit(settings.aws_endpoint_url or "")
+    if not address.hostname:
+        return ()
+    return ((address.hostname, address.port or (443 if address.scheme == "https" else 80)),)
+
+
+class Aws:
+    """Clients over one session, made when first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        session = boto3.Session(region_name=settings.aws_region)
+        at = settings.aws_endpoint_url
+        self.s3 = once(lambda: session.client("s3", config=s3_config(at), endpoint_url=at))
+        self.dynamodb = once(lambda: session.client("dynamodb", config=_config(), endpoint_url=at))
+        self.sns = once(lambda: session.client("sns", config=_config(), endpoint_url=at))
+        self.sqs = once(lambda: session.client("sqs", config=_config(), endpoint_url=at))
+
+
+def pipeline(
+    settings: Settings,
+    *,
+    detector: Detector | None = None,
+    detector_name: str | None = None,
+    rules_version: str | None = None,
+    aws: Aws | None = None,
+) -> Pipeline:
+    """The function behind its handler.
+
+    Args:
+        detector: in place of the client for the server that the settings name.
+    """
+    aws = aws or Aws(settings)
+    watch = Watch(Logger(level=settings.log_level))
+    return Pipeline(
+        screener(
+            settings, aws, watch, detector=detector, detector_name=detector_name, rules_version=rules_version
+        ),
+        UploadQueue(aws.sqs, settings.screen_queue_url, settings.dead_letter_queue_url),
+        watch,
+        max_receives=settings.max_receive_count,
+    )
+
+
+def screener(
+    settings: Settings,
+    aws: Aws,
+    watch: Watch,
+    *,
+    detector: Detector | None = None,
+    detector_name: str | None = None,
+    rules_version: str | None = None,
+) -> Screener:
+    """The use case over real AWS."""
+    if detector is None:
+        client = remote(settings)
+        detector, detector_name = client, client.host
+    s3 = aws.s3()
+    return Screener(
+        detector=detector,
+        signer=Signer(s3),
+        table=VerdictTable(aws.dynamodb(), settings.verdict_table_name),
+        objects=Objects(s3),
+        topic=Topic(aws.sns, settings.failure_topic_arn),
+        watch=watch,
+        routes=settings.routes,
+        allow_object_routes=settings.allow_object_routes,
+        notify_on=settings.notify_on,
+        region=settings.aws_region,
+        detector_name=detector_name or SELF_HOSTED,
+        rules_version=rules_version,
+        days=settings.retention_days,
+    )
+
+
+def remote(settings: Settings) -> DetectionClient:
+    """The client for the server that the settings name.
+
+    Raises:
+        SettingsError: the detector is self-hosted, and was not handed in.
+    """
+    if settings.detector == SELF_HOSTED:
+        raise SettingsError("DETECTOR: 'self-hosted' needs the detection layer")
+    arn = settings.detector_api_key_secret_arn
+    return DetectionClient(settings.detector, api_key=secret(arn, settings) if arn else None)
+
+
+def secret(arn: str, settings: Settings) -> Callable[[bool], str | None]:
+    """The key in Secrets Manager: kept for five minutes, and read anew when a server refuses it."""
+
+    @once
+    def provider() -> Any:
+        from aws_lambda_powertools.utilities.parameters import SecretsProvider
+
+        session = boto3.Session(region_name=settings.aws_region)
+        client = session.client("secretsmanager", config=_config(), endpoint_url=settings.aws_endpoint_url)
+        return SecretsProvider(boto3_client=client)
+
+    def key(refused: bool) -> str | None:
+        value = provider().get(arn, max_age=300, force_fetch=refused)
+        return str(value).strip() or None
+
+    return key
+
+
+def failing(error: Exception) -> Callable[[Any, Context], dict[str, Any]]:
+    """A handler for a function that could not start: it loses nothing. Messages go back to the queue, each time with a
+    log line that says why; a direct invocation raises."""
+    logger = Logger()
+
+    def handler(event: Any, context: Context) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+        logger.error("the function cannot start", extra={"why": str(error), "kind": type(error).__name__})
+        if events.is_queue_batch(event):
+            return {
+                "batchItemFailures": [
+                    {"itemIdentifier": record.get("messageId")} for record in event["Records"]
+                ]
+            }
+        raise error
+
+    return handler
+
+
+def once(make: Callable[[], T]) -> Callable[[], T]:
+    """The same object each time, made at the first; safe from any thread."""
+    lock = threading.Lock()
+    made: list[T] = []
+
+    def get() -> T:
+        if not made:
+            with lock:
+                if not made:
+                    made.append(make())
+        return made[0]
+
+    return get
+
+
+def _config(**more: Any) -> Config:
+    return Config(
+        # A call that hangs must not eat the function's minute.
+        connect_timeout=3,
+        read_timeout=8,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=2 * THREADS,
+        **more,
+    )
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return False
