@@ -90,11 +90,24 @@ class Detector:
         known, ratio = parse(model, ratio)
         header = probe(data)
         size = _resolution(known, header)
-        if size.failed:
+        if size.failed and not _judged_all_the_same(known, header):
             explanation = Explanation((size,), size.rule)
             return _rejected(known, ratio, Code.RESOLUTION, False, header.width, header.height, explanation)
         picture = decode(data, header)
         return _judge(known, ratio, Measurements(picture, self._networks), size)
+
+
+def _judged_all_the_same(model: Model, header: Header) -> bool:
+    """Whether a picture of the wrong size is judged first, and rejected for its size only if nothing else is wrong.
+
+    Emoji's own documents name no size, so that a smaller fault comes last: whoever enlarges the picture should not
+    then learn that the face was covered all along. Large pictures cost too much for that.
+    """
+    return (
+        model is Model.EMOJI
+        and min(header.width, header.height) >= t.EMOJI_JUDGED_SIDE_MIN
+        and (max(header.width, header.height) <= t.PORTRAIT_SIDE_MAX)
+    )
 
 
 def _resolution(model: Model, header: Header) -> Check:
@@ -114,7 +127,7 @@ def _rejected(
 
 def _judge(model: Model, ratio: str, m: Measurements, size: Check) -> Answer:
     width, height = m.picture.width, m.picture.height
-    checks, failure = [size], None
+    checks, failure = [], None
     for rule in rules(model, ratio):
         value = rule.measure(m)
         failed = rule.fails(value)
@@ -123,10 +136,14 @@ def _judge(model: Model, ratio: str, m: Measurements, size: Check) -> Answer:
         if failed:
             failure = rule
             break
-    explanation = _explain(m, tuple(checks), failure)
-    if failure is not None:
-        humanoid = failure.code not in {Code.NO_HUMAN, Code.CONTENT}
-        return _rejected(model, ratio, failure.code, humanoid, width, height, explanation)
+    last = size.failed and failure is None
+    checks = [*checks, size] if last else [size, *checks]
+    decided = size.rule if last else failure.name if failure else None
+    explanation = _explain(m, tuple(checks), decided)
+    if last or failure is not None:
+        code = Code.RESOLUTION if failure is None else failure.code
+        humanoid = code not in {Code.NO_HUMAN, Code.CONTENT}
+        return _rejected(model, ratio, code, humanoid, width, height, explanation)
     face = ext = None
     if model is not Model.ANIMATE_ANYONE and m.face is not None:
         (sx, sy), (x1, y1, x2, y2) = m.picture.scale, m.face.box
@@ -143,7 +160,7 @@ def _judge(model: Model, ratio: str, m: Measurements, size: Check) -> Answer:
     return Answer(model, ratio, True, None, "", face, ext, style, True, width, height, explanation)
 
 
-def _explain(m: Measurements, checks: tuple[Check, ...], failure: Rule | None) -> Explanation:
+def _explain(m: Measurements, checks: tuple[Check, ...], decided: str | None) -> Explanation:
     sx, sy = m.picture.scale
 
     def points(values: object) -> tuple[Point, ...]:
@@ -166,7 +183,7 @@ def _explain(m: Measurements, checks: tuple[Check, ...], failure: Rule | None) -
     if taken.get("hand") is not None:
         landmarks["hand"] = points(taken["hand"].points)
     figures = {name: float(value) for name, value in taken.items() if isinstance(value, int | float)}
-    return Explanation(checks, failure.name if failure else None, figures, named, landmarks)
+    return Explanation(checks, decided, figures, named, landmarks)
 
 
 class DetectorPool:

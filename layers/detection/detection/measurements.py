@@ -17,7 +17,7 @@ from detection.pictures import Picture
 from detection.vision import bodies, poses
 from detection.vision.blendshapes import Blendshapes
 from detection.vision.bodies import BodyDetector, Person
-from detection.vision.crops import Region
+from detection.vision.crops import Pixels, Region, cut
 from detection.vision.faces import FaceDetector
 from detection.vision.hands import Hand, HandDetector
 from detection.vision.mesh import FaceMesh, Mesh
@@ -25,6 +25,11 @@ from detection.vision.poses import Pose, PoseDetector
 from detection.vision.runtime import Array
 from detection.vision.segmentation import Segmentation
 from detection.vision.ssd import Detection
+
+
+def luma(pixels: Pixels) -> Array:
+    """Luma of RGB pixels, 0 to 255."""
+    return pixels @ np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class Networks:
@@ -243,38 +248,40 @@ class Measurements:
         return max(self.face.width, self.face.height) / self.short_side
 
     @cached_property
-    def face_luma(self) -> Array | None:
-        """Luma of the face, 128 × 128, box grown by a fifth."""
-        if self.face is None:
+    def _face_crop(self) -> Array | None:
+        """Luma of the main face, levelled, 64 pixels a face (96 with its surroundings)."""
+        if self.face is None or self.mesh is None:
             return None
-        x, y = self.face.centre
-        half = 0.6 * max(self.face.width, self.face.height)
-        box = (
-            max(x - half, 0),
-            max(y - half, 0),
-            min(x + half, self._image.width),
-            min(y + half, self._image.height),
-        )
-        if box[2] - box[0] < 2 or box[3] - box[1] < 2:
-            return None
-        small = self._image.resize((128, 128), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
-        return np.asarray(small.convert("L"), np.float32)
+        visible = self.presence >= t.PRESENCE_MIN
+        region = FaceMesh.closer(self.mesh) if visible else FaceMesh.region(self.face)
+        return luma(cut(self._image, region, 96))
 
     @cached_property
-    def luma(self) -> float:
-        """Mean luma, 0 to 255, of the face, or of the picture where there is none."""
-        if self.face_luma is None:
-            return float(np.asarray(self.picture.small.convert("L"), np.float32).mean())
-        return float(self.face_luma.mean())
+    def brightness(self) -> float:
+        """Mean luma, 0 to 255, of the face; of the whole picture where no face is visible."""
+        if self._face_crop is None or self.presence < t.PRESENCE_MIN:
+            return float(luma(np.asarray(self.picture.small)).mean())
+        return float(self._face_crop[16:80, 16:80].mean())
 
     @cached_property
     def sharpness(self) -> float | None:
-        """1000 × variance of the Laplacian ÷ variance of the luma, on the face at 128 × 128."""
-        y = self.face_luma
-        if y is None:
+        """Strength of the finest edges between brows and mouth against the contrast there, across the weaker axis.
+
+        95th percentile of the absolute second difference of the luma at 43 pixels a face, in hundredths of the
+        standard deviation. So coarse a grid that a sharp face of 30 pixels still counts as sharp; the weaker of the
+        two axes, so that motion blur counts.
+        """
+        if self.face is None or self.mesh is None:
             return None
-        laplacian = y[1:-1, :-2] + y[1:-1, 2:] + y[:-2, 1:-1] + y[2:, 1:-1] - 4 * y[1:-1, 1:-1]
-        return float(1000 * laplacian.var() / max(float(y.var()), 1.0))
+        visible = self.presence >= t.PRESENCE_MIN
+        region = FaceMesh.closer(self.mesh) if visible else FaceMesh.region(self.face)
+        y = luma(cut(self._image, region, 64))[18:50, 13:51]
+        across = np.abs(y[1:-1, :-2] + y[1:-1, 2:] - 2 * y[1:-1, 1:-1])
+        down = np.abs(y[:-2, 1:-1] + y[2:, 1:-1] - 2 * y[1:-1, 1:-1])
+        edges = min(float(np.percentile(across, 95)), float(np.percentile(down, 95)))
+        value = 100 * edges / max(float(y.std()), 1.0)
+        # What is no face by its mesh may still be one that blur has wiped out, but only strong blur does.
+        return value if visible or value < t.SHARPNESS_WIPED_OUT else None
 
     @cached_property
     def yaw(self) -> float | None:
@@ -359,15 +366,19 @@ class Measurements:
 
     @cached_property
     def hand_near_face(self) -> float | None:
-        """Presence of a hand of which a point lies in the face box grown by 40 %; 0 without one."""
+        """Presence of a hand at the head, or score of a wrist that can only belong to one; 0 without."""
         if self.face is None:
             return None
-        if self.hand is None:
-            return 0.0
         x, y = self.face.centre
-        reach = 0.7 * max(self.face.width, self.face.height)
-        inside = np.abs(self.hand.points - (x, y)).max(1) < reach
-        return self.hand.presence if inside.any() else 0.0
+        size = max(self.face.width, self.face.height)
+        near = 0.0
+        if self.hand is not None and np.abs(self.hand.points - (x, y)).max(1).min() < t.HAND_REACH * size:
+            near = self.hand.presence
+        if near < t.HAND_PRESENCE_MIN and self.body is not None:
+            for wrist in (bodies.LEFT_WRIST, bodies.RIGHT_WRIST):
+                if math.dist(self.body.points[wrist], (x, y)) < t.WRIST_REACH * size:
+                    near = max(near, t.WRIST_WEIGHT * float(self.body.scores[wrist]))
+        return min(near, 1.0)
 
     @cached_property
     def expression(self) -> float | None:

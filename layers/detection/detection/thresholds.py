@@ -5,6 +5,7 @@ from __future__ import annotations
 # Resolution, pixels. EMO and Emoji: the documents' prose is inclusive; AnimateAnyone: its wire text is strict.
 PORTRAIT_SIDE_MIN = 400
 PORTRAIT_SIDE_MAX = 7000
+EMOJI_JUDGED_SIDE_MIN = 64
 ANIMATE_SIDE_MIN = 225
 ANIMATE_SIDE_MAX = 4095
 
@@ -35,13 +36,14 @@ OTHER_FACE_SIZE_MIN = 0.35
 OTHER_PERSON_SIZE_MIN = 0.35
 
 # Face size, longer side of the face box in shorter sides of the picture.
-FACE_SHARE_MIN = 0.075
-FACE_SHARE_MIN_HALF_BODY = 0.055
+FACE_SHARE_MIN = 0.068
+FACE_SHARE_MIN_HALF_BODY = 0.052
 FACE_SHARE_MAX = 0.80
 
 # Light and sharpness on the face.
-FACE_LUMA_MIN = 32.0
-SHARPNESS_MIN = 6.0
+FACE_LUMA_MIN = 29.0
+SHARPNESS_MIN = 27.0
+SHARPNESS_WIPED_OUT = 12.0
 
 # Head pose, degrees as measured; the mesh shows a turn smaller than it is.
 YAW_MAX = 38.0
@@ -53,6 +55,9 @@ PITCH_MAX = 45.0
 
 OCCLUSION_MAX = 0.5
 HAND_PRESENCE_MIN = 0.75
+HAND_REACH = 0.78
+WRIST_REACH = 0.75
+WRIST_WEIGHT = 2.5
 PALM_SCORE_MIN = 0.30
 EXPRESSION_MAX = 0.5
 

@@ -21,7 +21,7 @@ BODY = (
     Rule(
         "too dark",
         "the person is lit",
-        lambda m: m.luma,
+        lambda m: m.brightness,
         Code.BODY_POSE,
         at_least=t.FACE_LUMA_MIN,
         unit="of 255",

@@ -33,7 +33,7 @@ SIZE_MAX = Rule(
     at_most=t.FACE_SHARE_MAX,
 )
 LIGHT = Rule(
-    "too dark", "the face is lit", lambda m: m.luma, Code.VALUE, at_least=t.FACE_LUMA_MIN, unit="of 255"
+    "too dark", "the face is lit", lambda m: m.brightness, Code.VALUE, at_least=t.FACE_LUMA_MIN, unit="of 255"
 )
 SHARP = Rule(
     "too soft",

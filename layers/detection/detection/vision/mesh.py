@@ -163,4 +163,4 @@ def _pose(points: Points) -> HeadPose:
     forward, right = rotation[:, 2], rotation[:, 0]
     yaw = math.degrees(math.atan2(forward[0], forward[2]))
     pitch = math.degrees(math.atan2(-forward[1], math.hypot(forward[0], forward[2])))
-    return HeadPose(yaw, pitch, math.degrees(math.atan2(right[1], math.hypot(right[0], right[2]))), residual)
+    return HeadPose(yaw, pitch, math.degrees(math.atan2(right[1], right[0])), residual)

@@ -93,9 +93,8 @@ def decode(
         group = left[same]
         merged = np.average(rows[group], axis=0, weights=weights[group]).reshape(-1, 2)
         points = region.to_picture(merged.astype(np.float32))
-        (x1, y1), (x2, y2) = points[0], points[1]
-        found.append(
-            Detection((float(x1), float(y1), float(x2), float(y2)), float(weights[left[0]]), points[2:])
-        )
+        (x1, y1), (x2, y2) = points[:2].min(0), points[:2].max(0)
+        box = (float(x1), float(y1), float(x2), float(y2))
+        found.append(Detection(box, float(weights[left[0]]), points[2:]))
         left = left[~same]
     return found
