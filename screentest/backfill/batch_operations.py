@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from screening.backfill import ONLY, Reason
 from screentest.aws import translated
-from screentest.backfill.selection import Reason, Selection
+from screentest.backfill.selection import Selection
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -100,7 +101,7 @@ def job_request(
             "LambdaInvoke": {
                 "FunctionArn": function_arn,
                 "InvocationSchemaVersion": "2.0",
-                "UserArguments": {"only": ",".join(r for r in Reason if r in selection.only)},
+                "UserArguments": {ONLY: ",".join(r for r in Reason if r in selection.only)},
             }
         },
         "ManifestGenerator": {

@@ -23,13 +23,14 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from screening.backfill import Reason
 from screening.routes import Routes
 from screening.settings import SELF_HOSTED
 from screentest.aws import Access, AwsError, translated
 from screentest.backfill import batch_operations as batch
 from screentest.backfill import estimate as estimation
 from screentest.backfill import queue as queues
-from screentest.backfill.selection import Reason, Selection, Skip, parse_size, parse_source, stamp, utc
+from screentest.backfill.selection import Selection, Skip, parse_size, parse_source, stamp, utc
 from screentest.backfill.sources import Bucket, Verdicts
 from screentest.backfill.state import Job, Jobs, Phase, Request
 from screentest.display import durations, errors, printable

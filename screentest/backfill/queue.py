@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from screening.backfill import message, needed
 from screening.models import ObjectRef
 from screening.routes import Routes
 from screentest.aws import AwsError, translated
-from screentest.backfill.selection import Listed, Selection, Skip, needed
+from screentest.backfill.selection import Listed, Selection, Skip
 from screentest.backfill.sources import Bucket, Page, Verdicts
 from screentest.backfill.state import Job, Jobs, Phase, Request
 
@@ -84,7 +84,7 @@ class Chooser:
         runs = 0
         for listed, screenings in candidates:
             stored = items.get(f"s3://{selection.bucket}/{listed.key}", {})
-            reasons = needed(listed, screenings, stored, self._rules_version)
+            reasons = needed(listed.ref(selection.bucket), screenings, stored, self._rules_version)
             if (reasons & selection.only) or not screenings:
                 objects.append(listed)
                 runs += max(1, len(screenings))
@@ -92,25 +92,6 @@ class Chooser:
                 skip = Skip.REASON if reasons else Skip.SCREENED
                 skipped[skip] = skipped.get(skip, 0) + 1
         return Chosen(tuple(objects), runs, skipped)
-
-
-def message(ref: ObjectRef) -> str:
-    """The body that the backfill function reads: in the shape of S3's EventBridge events, under our own name."""
-    described = {
-        "key": ref.key,
-        "size": ref.size,
-        "etag": ref.etag,
-        **({"version-id": ref.version_id} if ref.version_id else {}),
-    }
-    return json.dumps(
-        {
-            "source": "screentest.backfill",
-            "detail-type": "Object Listed",
-            "time": ref.last_modified,
-            "detail": {"bucket": {"name": ref.bucket}, "object": described},
-        },
-        ensure_ascii=False,
-    )
 
 
 class Queue:

@@ -5,23 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from screening.models import ObjectRef, Screening, Trigger
+from screening.backfill import Reason
+from screening.models import ObjectRef, Trigger
 from screening.routes import is_folder
 from screentest.aws import AwsError
-
-
-class Reason(StrEnum):
-    """Why an object still needs a screening."""
-
-    NEW = "new"
-    OUTDATED = "outdated"
-    ERROR = "error"
 
 
 class Skip(StrEnum):
@@ -149,32 +142,6 @@ class Selection:
         """The same for the same selection in the same place, so that a command given again finds its job."""
         text = json.dumps([place, self.to_json()], sort_keys=True)
         return f"backfill-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-
-
-def needed(
-    listed: Listed,
-    screenings: Iterable[Screening],
-    items: Mapping[str, Mapping[str, Any]],
-    rules_version: str | None,
-) -> frozenset[Reason]:
-    """Why an object needs a screening by the current rules; empty where all is decided.
-
-    Args:
-        screenings: that its key is routed to.
-        items: the stored items of this object by sort key.
-        rules_version: of the deployed detector; None where it has none, so that nothing is ever outdated.
-    """
-    reasons = set()
-    for screening in screenings:
-        item = items.get(screening.sort_key(listed.version_id), {})
-        other_upload = not listed.version_id and item.get("etag") not in (None, listed.etag)
-        if other_upload or "verdict" not in item or "lease_until" in item:
-            reasons.add(Reason.NEW)
-        elif item["verdict"] == "error":
-            reasons.add(Reason.ERROR)
-        elif rules_version is not None and item.get("rules_version") != rules_version:
-            reasons.add(Reason.OUTDATED)
-    return frozenset(reasons)
 
 
 def parse_source(text: str) -> tuple[str, str]:

@@ -1,0 +1,53 @@
+"""The backfill function: composition root, built once at import. Objects that were in the bucket before, verdicts out.
+
+They come as messages of the backfill queue, or one by one as tasks of S3 Batch Operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from screening import backfill, bootstrap
+from screening.batch import Pipeline
+from screening.settings import SELF_HOSTED, Settings
+
+
+def build() -> Callable[[Any, Any], dict[str, Any]]:
+    """The function as the environment says."""
+    settings = Settings.read()
+    if settings.detector != SELF_HOSTED:
+        return handler_of(bootstrap.pipeline(settings))
+
+    import httpx
+
+    from detection import RULES_VERSION, VERSION
+    from detection.api import DetectionApi
+    from detection.api.fetch import HttpFetcher
+    from detection.api.wsgi import application
+    from detection.detector import DetectorPool
+    from screening.client import DetectionClient
+
+    api = DetectionApi(DetectorPool(1).detect, HttpFetcher(allowed_hosts=bootstrap.private_hosts(settings)))
+    return handler_of(
+        bootstrap.pipeline(
+            settings,
+            detector=DetectionClient(
+                "http://self-hosted", transport=httpx.WSGITransport(app=application(api))
+            ),
+            detector_name=f"{SELF_HOSTED}/{VERSION}",
+            rules_version=RULES_VERSION,
+        )
+    )
+
+
+def handler_of(pipeline: Pipeline) -> Callable[[Any, Any], dict[str, Any]]:
+    """Tasks to `Tasks`, all else to the pipeline, over the same screener."""
+    tasks = backfill.Tasks(pipeline.screener, pipeline.watch)
+    return lambda event, context: (tasks if backfill.is_task(event) else pipeline)(event, context)
+
+
+try:
+    handler = build()
+except Exception as error:  # noqa: BLE001 - whatever it is, it must not lose a message
+    handler = bootstrap.failing(error)
