@@ -112,9 +112,9 @@ class Pipeline:
         waits: Waits | None = None,
         threads: int = THREADS,
     ) -> None:
-        self._screener = screener
+        self.screener = screener
         self._queue = queue
-        self._watch = watch
+        self.watch = watch
         self._max_receives = max_receives
         self._waits = waits or Waits()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="screen")
@@ -126,7 +126,7 @@ class Pipeline:
             UnreadableEvent: given directly, and names no object.
             ScreeningError: given directly, and worth another try.
         """
-        self._watch.begin(getattr(context, "aws_request_id", None))
+        self.watch.begin(getattr(context, "aws_request_id", None))
 
         def remaining() -> float:
             return context.get_remaining_time_in_millis() / 1000
@@ -137,14 +137,14 @@ class Pipeline:
                 return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in failed]}
             return {"screenings": self._direct(event, remaining)}
         finally:
-            self._watch.flush()
+            self.watch.flush()
 
     # Directly ------------------------------------------------------------------------------------------------------
 
     def _direct(self, event: Any, remaining: Callable[[], float]) -> list[Item]:
         refs = events.objects(event, Trigger.MANUAL)
         attempt = Attempt(patient=False, remaining=remaining)
-        reports = list(self._pool.map(lambda ref: self._screener.screen(ref, attempt), refs))
+        reports = list(self._pool.map(lambda ref: self.screener.screen(ref, attempt), refs))
         for report in reports:
             for trouble in report.troubles:
                 raise trouble
@@ -188,14 +188,14 @@ class Pipeline:
         """True when the message is done with, False when it must come again."""
         try:
             if not alone and message.receives > 1 and message.receives <= self._max_receives - LAST_ATTEMPTS:
-                deaths = max((self._screener.suspect(ref) for ref in message.refs), default=0)
+                deaths = max((self.screener.suspect(ref) for ref in message.refs), default=0)
                 if deaths:
                     return _Suspect(message, deaths)
-            reports = [self._screener.screen(ref, self._attempt(message, remaining)) for ref in message.refs]
+            reports = [self.screener.screen(ref, self._attempt(message, remaining)) for ref in message.refs]
         except ScreeningError as error:
             reports = [Report(troubles=(error,))]
         except Exception as error:  # noqa: BLE001 - one message's defect must not take its batch along
-            self._watch.defect(message.id, error)
+            self.watch.defect(message.id, error)
             self._delay(message, [])
             return False
         troubles = [trouble for report in reports for trouble in report.troubles]
@@ -219,7 +219,7 @@ class Pipeline:
     def _again(self, message: Message) -> Again | None:
         if any(ref.trigger is Trigger.BACKFILL for ref in message.refs):
             # What was decided since the listing, by whomever, is not decided again.
-            return Again(message.redriven or message.sent, rules_version=self._screener.rules_version)
+            return Again(message.redriven or message.sent, rules_version=self.screener.rules_version)
         return Again(message.redriven) if message.redriven else None
 
     def _delay(self, message: Message, troubles: Iterable[ScreeningError]) -> None:
@@ -234,7 +234,7 @@ class Pipeline:
         self._hide(message.id, message.receipt, wait)
 
     def _unreadable(self, record: Mapping[str, Any], error: UnreadableEvent) -> None:
-        self._watch.unreadable(str(record.get("messageId", "")), error)
+        self.watch.unreadable(str(record.get("messageId", "")), error)
         self._hide(str(record.get("messageId", "")), str(record.get("receiptHandle", "")), _UNREADABLE_WAIT)
 
     def _hide(self, message_id: str, receipt: str, wait: int) -> None:
@@ -242,14 +242,14 @@ class Pipeline:
             self._queue.delay(receipt, wait)
         except StoreUnavailable as error:
             # It comes again when the queue's own visibility time-out ends.
-            self._watch.note("message not delayed", message_id=message_id, why=error.message)
+            self.watch.note("message not delayed", message_id=message_id, why=error.message)
 
     def _finish(self, messages: Sequence[Message]) -> None:
         for start in range(0, len(messages), 10):
             try:
                 self._queue.finish([message.receipt for message in messages[start : start + 10]])
             except StoreUnavailable as error:
-                self._watch.note("messages not deleted early", why=error.message)
+                self.watch.note("messages not deleted early", why=error.message)
 
 
 def _grouped(messages: Iterable[Message]) -> list[list[Message]]:
