@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Verdict = Literal["pass", "reject", "error"]
-Absence = Literal["deleted", "unreadable", "denied", "not-kept"]
+Absence = Literal["deleted", "replaced", "archived", "denied", "unreadable", "not-kept"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Look straight into the camera with the head upright. Both eyes should be equally well in view.",
     ),
     "InvalidFile.FacePose emoji": (
-        "The head is turned or tilted, or the expression is too strong",
+        "Head turned or tilted, or the expression too strong",
         "Look straight into the camera with the head upright and a calm face: a light smile is fine, a "
         "wide-open mouth, a tongue or a grimace is not.",
     ),
@@ -116,7 +116,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "The service took the content for unsuitable. Choose another picture.",
     ),
     "IPInfringementSuspect": (
-        "The detector suspects that somebody else holds rights in the picture",
+        "Somebody else may hold rights in the picture",
         "Choose a picture that you have the rights to use, without logos, characters or stills from films.",
     ),
     # the setup: an operator's work, the picture is not at fault
