@@ -146,10 +146,12 @@ def secret(arn: str, settings: Settings) -> Callable[[bool], str | None]:
 def failing(error: Exception) -> Callable[[Any, Context], dict[str, Any]]:
     """A handler for a function that could not start: it loses nothing. Messages go back to the queue, each time with a
     log line that says why; a direct invocation raises."""
-    logger = Logger()
+    watch = Watch(Logger())
 
-    def handler(event: Any, context: Context) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-        logger.error("the function cannot start", extra={"why": str(error), "kind": type(error).__name__})
+    def handler(event: Any, context: Context) -> dict[str, Any]:
+        watch.begin(getattr(context, "aws_request_id", None))
+        watch.cannot_start(error)
+        watch.flush()
         if events.is_queue_batch(event):
             return {
                 "batchItemFailures": [

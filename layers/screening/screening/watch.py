@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NAMESPACE: Final = "Screentest"
 
-_UNITS: Final = {"DetectorLatency": "Milliseconds", "UploadToVerdict": "Milliseconds"}
+_UNITS: Final = {"DetectorLatency": "Milliseconds", "EndToEndLatency": "Milliseconds"}
 """All others are counts."""
 
 _TAGS: Final = {"trimmed": "TagsTrimmed", "no-room": "TagsNoRoom", "failed": "TagsFailed"}
@@ -89,7 +89,7 @@ class Watch:
             self._count("DetectorLatency", item["latency_ms"])
         if item.get("trigger") == "upload" and item.get("last_modified"):
             waited = self._clock() - records.seconds(str(item["last_modified"]))
-            self._count("UploadToVerdict", max(0.0, waited * 1000))
+            self._count("EndToEndLatency", max(0.0, waited * 1000))
 
     def troubled(self, ref: ObjectRef, screening: Screening | None, error: ScreeningError) -> None:
         """A screening could not be decided this time, or only as an error."""
@@ -104,6 +104,8 @@ class Watch:
             "request_id": getattr(error, "request_id", None),
             "retried": handling.retried,
         }
+        # Said even when nothing is decided: the alarm on it tells trouble from silence.
+        self._count("Screened", 0)
         level = self._logger.error if handling.buried else self._logger.warning
         level(
             "trouble", extra={"trouble": {name: value for name, value in fields.items() if value is not None}}
@@ -131,6 +133,12 @@ class Watch:
     def defect(self, message_id: str | None, error: Exception) -> None:
         """An exception that nobody foresaw."""
         self._logger.error("defect", extra={"message_id": message_id}, exc_info=error)
+        self._count("Defects")
+
+    def cannot_start(self, error: Exception) -> None:
+        """The function is broken as deployed, not by what it was sent."""
+        self._logger.error("the function cannot start", extra={"why": str(error), "kind": type(error).__name__})
+        self._count("Screened", 0)
         self._count("Defects")
 
     def note(self, text: str, **fields: Any) -> None:
