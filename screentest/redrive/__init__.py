@@ -1,0 +1,1 @@
+"""Putting dead letters back into their queues."""

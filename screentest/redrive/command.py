@@ -1,0 +1,202 @@
+"""`screentest redrive`: its options, and what it says of each dead letter."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from rich.text import Text
+
+from screentest.aws import Access, AwsError
+from screentest.display import durations, errors, printable
+from screentest.redrive.letters import RECEIVE_BATCH, Codes, DeadLetters, Filters, Letter, parse_age
+
+QUEUES = (("DeadLetterQueueUrl", "ScreenQueueUrl"), ("BackfillDeadLetterQueueUrl", "BackfillQueueUrl"))
+"""Outputs of the stack: each dead-letter queue, and where its messages go back to."""
+
+NARROW = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for."""
+
+    dry_run: bool
+    filters: Filters
+    limit: int | None
+    json_output: bool
+
+    @classmethod
+    def parse(
+        cls,
+        *,
+        dry_run: bool,
+        codes: list[str],
+        bucket: str | None,
+        prefix: str | None,
+        older_than: str | None,
+        newer_than: str | None,
+        limit: int | None,
+        json_output: bool,
+        clock: Callable[[], float] = time.time,
+    ) -> Options:
+        """Check what was asked.
+
+        Raises:
+            AwsError: an age is malformed.
+        """
+        older = parse_age(older_than, "--older-than")
+        newer = parse_age(newer_than, "--newer-than")
+        now = clock()
+        return cls(
+            dry_run=dry_run,
+            filters=Filters(
+                codes=frozenset(codes),
+                bucket=bucket,
+                prefix=prefix,
+                sent_before=None if older is None else now - older,
+                sent_after=None if newer is None else now - newer,
+            ),
+            limit=limit,
+            json_output=json_output,
+        )
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What became of the letters."""
+
+    chosen: Counter[str] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, Letter] = field(default_factory=dict)
+    oldest: dict[str, float] = field(default_factory=dict)
+    failed: int = 0
+
+    def choose(self, letter: Letter) -> None:
+        self.chosen[letter.code] += 1
+        self.examples.setdefault(letter.code, letter)
+        self.oldest[letter.code] = min(letter.sent, self.oldest.get(letter.code, letter.sent))
+
+
+def run(access: Access, options: Options) -> int:
+    """Look at the dead letters, and put those back that are asked for.
+
+    Returns:
+        The exit status: 0 done, 1 some could not be put back.
+
+    Raises:
+        AwsError: the queues cannot be reached.
+    """
+    stack = access.stack
+    sqs = access.client("sqs")
+    codes = Codes(access.client("dynamodb"), stack.output("VerdictTableName"))
+    remarks = errors()
+    tally = _Tally()
+    for dead, origin in QUEUES:
+        letters = DeadLetters(sqs, url=stack.output(dead), origin=stack.output(origin), codes=codes)
+        _go_through(letters, options, tally, remarks)
+    if options.json_output:
+        typer.echo(json.dumps(_summary(tally, options)))
+    else:
+        _show(tally, options, Console(highlight=False), remarks)
+    return 1 if tally.failed else 0
+
+
+def _go_through(letters: DeadLetters, options: Options, tally: _Tally, remarks: Console) -> None:
+    kept: list[Letter] = []
+    batch: list[Letter] = []
+
+    def put_back() -> None:
+        left = letters.put_back(batch)
+        tally.failed += len(left)
+        kept.extend(left)
+        batch.clear()
+
+    reading = track(
+        letters.read(),
+        description="reading dead letters",
+        total=letters.count(),
+        console=remarks,
+        transient=True,
+        disable=not remarks.is_terminal,
+    )
+    try:
+        for letter in reading:
+            full = options.limit is not None and tally.chosen.total() >= options.limit
+            if full or not options.filters.matches(letter):
+                tally.left[letter.code] += 1
+                kept.append(letter)
+            elif options.dry_run:
+                tally.choose(letter)
+                kept.append(letter)
+            else:
+                tally.choose(letter)
+                batch.append(letter)
+                if len(batch) == RECEIVE_BATCH:
+                    put_back()
+        if batch:
+            put_back()
+    finally:
+        try:
+            letters.release(kept + batch)
+        except AwsError as error:
+            remarks.print(str(error), style="dim", markup=False, soft_wrap=True)
+
+
+def _summary(tally: _Tally, options: Options) -> dict[str, Any]:
+    return {
+        "dry_run": options.dry_run,
+        "chosen": tally.chosen.total(),
+        "put_back": 0 if options.dry_run else tally.chosen.total() - tally.failed,
+        "failed": tally.failed,
+        "left": tally.left.total(),
+        "by_code": dict(tally.chosen),
+        "left_by_code": dict(tally.left),
+    }
+
+
+def _show(tally: _Tally, options: Options, out: Console, remarks: Console) -> None:
+    if not tally.chosen:
+        others = f"; {tally.left.total():,} others are not asked for" if tally.left else ""
+        out.print(f"no dead letter to put back{others}", soft_wrap=True)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("letters", justify="right", no_wrap=True)
+    table.add_column("code", overflow="fold")
+    table.add_column("oldest", no_wrap=True)
+    if out.width >= NARROW:
+        table.add_column("for example", overflow="fold")
+    now = time.time()
+    for code, count in tally.chosen.most_common():
+        example = tally.examples[code]
+        address = example.refs[0].uri if example.refs else "names no object"
+        example_cell = [Text(printable(address))] if out.width >= NARROW else []
+        age = durations(now - tally.oldest[code])
+        table.add_row(f"{count:,}", Text(printable(code)), age, *example_cell)
+    out.print(table)
+    if tally.left:
+        out.print(f"{tally.left.total():,} others are not asked for and stay")
+    if options.dry_run:
+        remarks.print(
+            "nothing was put back yet: mend the cause, then repeat the command with --apply",
+            style="dim",
+            soft_wrap=True,
+        )
+        return
+    done = tally.chosen.total() - tally.failed
+    out.print(f"{done:,} put back", soft_wrap=True)
+    if tally.failed:
+        remarks.print(
+            f"{tally.failed:,} could not be put back or taken away and are still dead letters; repeat the command",
+            style="dim",
+            soft_wrap=True,
+        )

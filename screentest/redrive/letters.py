@@ -1,0 +1,252 @@
+"""Dead letters: reading, choosing and putting back. Nothing is deleted that was not sent before."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from screening import events
+from screening.errors import UnreadableEvent
+from screening.models import ObjectRef
+from screening.queue import CODE_ATTRIBUTE, REDRIVEN_ATTRIBUTE
+from screening.table import decode
+from screentest.aws import AwsError, translated
+from screentest.backfill.selection import stamp
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+HIDDEN: Final = 600
+"""Seconds for which a message that was read stays hidden from other readers, this command's next look included."""
+
+RECEIVE_BATCH: Final = 10
+EMPTY_LOOKS: Final = 2
+"""Receives without a message before the queue is held to be empty: SQS asks a sample of its servers each time, and
+all of them only when told to wait."""
+
+WAIT_SECONDS: Final = 1
+
+NO_CODE: Final = "unknown"
+
+PERMISSIONS: Final = (
+    "sqs:ReceiveMessage, sqs:ChangeMessageVisibility and sqs:DeleteMessage on the dead-letter queues, and "
+    "sqs:SendMessage on the queues"
+)
+
+UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message of a dead-letter queue.
+
+    Attributes:
+        refs: the objects that it names; empty where it names none.
+        code: of the error that it was set aside for.
+        sent: seconds since 1970, when it was first sent.
+    """
+
+    id: str
+    receipt: str
+    body: str
+    refs: tuple[ObjectRef, ...]
+    code: str
+    sent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which letters; every part narrows, None and empty do not.
+
+    Attributes:
+        sent_before, sent_after: seconds since 1970.
+    """
+
+    codes: frozenset[str] = frozenset()
+    bucket: str | None = None
+    prefix: str | None = None
+    sent_before: float | None = None
+    sent_after: float | None = None
+
+    def matches(self, letter: Letter) -> bool:
+        """Whether a letter is to be put back. One that names no object is, unless objects are asked for."""
+        return (
+            (not self.codes or letter.code in self.codes)
+            and (self.bucket is None or any(ref.bucket == self.bucket for ref in letter.refs))
+            and (self.prefix is None or any(ref.key.startswith(self.prefix) for ref in letter.refs))
+            and (self.sent_before is None or letter.sent < self.sent_before)
+            and (self.sent_after is None or letter.sent >= self.sent_after)
+        )
+
+
+class Codes:
+    """Finds the code of a letter that carries none: the newest error of its objects in the table."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def of(self, refs: Sequence[ObjectRef]) -> str:
+        """The code, or `NO_CODE`.
+
+        Raises:
+            AwsError: the table may not be read.
+        """
+        for ref in refs:
+            with translated(f"read the table {self._table}", needs="dynamodb:Query on the table"):
+                answer = self._client.query(
+                    TableName=self._table,
+                    KeyConditionExpression="#object = :object",
+                    ExpressionAttributeNames={"#object": "object"},
+                    ExpressionAttributeValues={":object": {"S": ref.uri}},
+                )
+            items = [decode(item) for item in answer["Items"]]
+            mine = [i for i in items if str(i["screening"]).endswith(f"#{ref.version_id or '-'}")]
+            failed = [i for i in mine if i.get("verdict") == "error" or "cause_code" in i]
+            if failed:
+                newest = max(failed, key=lambda item: str(item.get("screened_at", "")))
+                return str(newest.get("cause_code") or newest.get("code") or NO_CODE)
+        return NO_CODE
+
+
+class DeadLetters:
+    """One dead-letter queue, and the queue where its messages came from."""
+
+    def __init__(
+        self,
+        client: SQSClient,
+        *,
+        url: str,
+        origin: str,
+        codes: Codes,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._url = url
+        self._origin = origin
+        self._codes = codes
+        self._clock = clock
+
+    def count(self) -> int:
+        """Messages in the dead-letter queue, approximately.
+
+        Raises:
+            AwsError: the queue may not be read.
+        """
+        with translated(
+            "read the dead-letter queue", needs="sqs:GetQueueAttributes on the dead-letter queues"
+        ):
+            answer = self._client.get_queue_attributes(
+                QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"]
+            )
+        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
+    def read(self) -> Iterator[Letter]:
+        """Every letter that can be seen now, each once; hidden from others until `release` or `HIDDEN` seconds.
+
+        Raises:
+            AwsError: the queue may not be read.
+        """
+        seen: set[str] = set()
+        empty = 0
+        while empty < EMPTY_LOOKS:
+            with translated("read the dead-letter queue", needs=PERMISSIONS):
+                answer = self._client.receive_message(
+                    QueueUrl=self._url,
+                    MaxNumberOfMessages=RECEIVE_BATCH,
+                    VisibilityTimeout=HIDDEN,
+                    WaitTimeSeconds=WAIT_SECONDS,
+                    MessageAttributeNames=["All"],
+                    MessageSystemAttributeNames=["All"],
+                )
+            new = [message for message in answer.get("Messages", []) if message["MessageId"] not in seen]
+            empty = 0 if new else empty + 1
+            for message in new:
+                seen.add(message["MessageId"])
+                yield self._letter(message)
+
+    def put_back(self, letters: Sequence[Letter]) -> list[Letter]:
+        """Send up to ten letters to their queue, then delete them here. Returns those that were not put back.
+
+        The attribute that marks them has the pipeline screen a recorded error again. A letter that is sent and not
+        deleted is in both queues: it is put back twice and screened once.
+
+        Raises:
+            AwsError: the queues may not be written.
+        """
+        now = stamp_seconds(self._clock())
+        entries: Any = [
+            {
+                "Id": str(number),
+                "MessageBody": letter.body,
+                "MessageAttributes": {REDRIVEN_ATTRIBUTE: {"DataType": "String", "StringValue": now}},
+            }
+            for number, letter in enumerate(letters)
+        ]
+        with translated("put dead letters back", needs=PERMISSIONS):
+            answer = self._client.send_message_batch(QueueUrl=self._origin, Entries=entries)
+            sent = {entry["Id"] for entry in answer.get("Successful", [])}
+            gone: set[str] = set()
+            if sent:
+                receipts: Any = [
+                    {"Id": str(number), "ReceiptHandle": letter.receipt}
+                    for number, letter in enumerate(letters)
+                    if str(number) in sent
+                ]
+                deleted = self._client.delete_message_batch(QueueUrl=self._url, Entries=receipts)
+                gone = {entry["Id"] for entry in deleted.get("Successful", [])}
+        return [letter for number, letter in enumerate(letters) if str(number) not in gone]
+
+    def release(self, letters: Sequence[Letter]) -> None:
+        """Let others see letters again that were only looked at.
+
+        Raises:
+            AwsError: the queue may not be changed; they show up by themselves after `HIDDEN` seconds.
+        """
+        for start in range(0, len(letters), RECEIVE_BATCH):
+            entries: Any = [
+                {"Id": str(number), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
+                for number, letter in enumerate(letters[start : start + RECEIVE_BATCH])
+            ]
+            with translated("release dead letters", needs=PERMISSIONS):
+                self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+
+    def _letter(self, message: Mapping[str, Any]) -> Letter:
+        try:
+            refs = tuple(events.objects_in_body(message["Body"]))
+        except UnreadableEvent:
+            refs = ()
+        attribute = message.get("MessageAttributes", {}).get(CODE_ATTRIBUTE, {}).get("StringValue")
+        return Letter(
+            id=message["MessageId"],
+            receipt=message["ReceiptHandle"],
+            body=message["Body"],
+            refs=refs,
+            code=attribute or (self._codes.of(refs) if refs else UnreadableEvent.code),
+            sent=int(message.get("Attributes", {}).get("SentTimestamp", 0)) / 1000,
+        )
+
+
+def parse_age(text: str | None, option: str) -> float | None:
+    """Seconds of `90s`, `30m`, `2h`, `3d`.
+
+    Raises:
+        AwsError: it is no age.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", text)
+    if not found:
+        raise AwsError(f"{option} {text!r} is not an age: write 90s, 30m, 2h or 3d")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def stamp_seconds(seconds: float) -> str:
+    """`YYYY-MM-DDTHH:MM:SS.mmmZ`."""
+    from datetime import UTC, datetime
+
+    return stamp(datetime.fromtimestamp(seconds, UTC))
