@@ -192,7 +192,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     # the pipeline's own
     "ObjectGone": (
-        "The picture was deleted or replaced before it could be judged",
+        "The picture was deleted or replaced before it was judged",
         "Nothing to do: a newer upload is screened by itself. Upload the picture again if it was deleted "
         "by mistake.",
     ),
