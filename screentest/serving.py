@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,11 @@ IDLE_SECONDS = 60
 
 GRACE_SECONDS = 30.0
 """For requests in progress when the server is told to stop: the ten seconds of a download, and the queue."""
+
+LINGER_SECONDS = 2.0
+"""For a client to read a refusal that came before it had sent everything."""
+
+_LINGER_BYTES = 256 * 1024
 
 _MAX_HEADER_BYTES = 64 * 1024
 
@@ -146,7 +152,8 @@ def run(settings: ServeSettings, announce: Callable[[str], None]) -> None:
     limits = Limits()
     api = build(settings, limits)
     app = application(api)
-    server = Server(api, app if settings.api_key else loopback_hosts_only(app, api), limits, settings)
+    guarded = app if settings.api_key else loopback_hosts_only(app, api)
+    server = Server(api, guarded, limits, host=settings.host, port=settings.port)
 
     def stop(signum: int, _frame: object) -> None:
         signal.signal(signum, signal.SIG_DFL)  # asked a second time, it stops at once
@@ -190,35 +197,74 @@ class _ErrorTask(waitress.task.ErrorTask):  # type: ignore[misc]  # waitress car
         self.response_headers.extend(response.headers)
         self.set_close_on_finish()
         self.content_length = len(response.body)
+        self.channel.lingers = True
         self.write(response.body)
 
 
 class _Channel(waitress.channel.HTTPChannel):  # type: ignore[misc]  # waitress carries no types
+    """A connection. After a refusal it listens a little longer: closing while the client still talks would reset the
+    connection, and the client would never read why."""
+
     error_task_class = _ErrorTask
     request_since: float | None = None
+    lingers = False
+    linger_until: float | None = None
 
     def received(self, data: bytes) -> Any:
         if self.request is None:
             self.request_since = time.monotonic()
         return super().received(data)
 
+    def readable(self) -> Any:
+        return self.linger_until is not None or super().readable()
+
+    def writable(self) -> Any:
+        return self.linger_until is None and super().writable()
+
+    def handle_read(self) -> None:
+        if self.linger_until is None:
+            super().handle_read()
+            return
+        try:
+            self.recv(_LINGER_BYTES)
+        except OSError:
+            super().handle_close()
+
+    def handle_close(self) -> None:
+        if self.lingers and self.connected and self.linger_until is None:
+            self.linger_until = time.monotonic() + LINGER_SECONDS
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_WR)
+                return
+        super().handle_close()
+
     @property
     def is_idle(self) -> bool:
         return not (self.requests or self.total_outbufs_len)
 
-    def is_late(self, now: float) -> bool:
-        return self.request is not None and now - (self.request_since or now) > REQUEST_SECONDS
+    def is_late(self, now: float, seconds: float) -> bool:
+        if self.linger_until is not None:
+            return now > self.linger_until
+        return self.request is not None and now - (self.request_since or now) > seconds
 
 
 class Server:
     """A WSGI server that can be told to stop, from a signal handler or another thread, and finishes its work."""
 
     def __init__(
-        self, api: DetectionApi, app: WSGIApplication, limits: Limits, settings: ServeSettings
+        self,
+        api: DetectionApi,
+        app: WSGIApplication,
+        limits: Limits,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        request_seconds: float = REQUEST_SECONDS,
     ) -> None:
+        self._request_seconds = request_seconds
         self._stopping = False
         self._map: dict[int, Any] = {}
-        listener = _listen(settings.host, settings.port)
+        listener = _listen(host, port)
         self._server = waitress.server.create_server(
             app,
             map=self._map,
@@ -235,13 +281,14 @@ class Server:
         )
         self._server.channel_class = _Channel
         self._server.api = api
-        host, port = listener.getsockname()[:2]
-        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        address, self.port = listener.getsockname()[:2]
+        self.url = f"http://[{address}]:{self.port}" if ":" in address else f"http://{address}:{self.port}"
 
     def stop(self) -> None:
         """Ask `serve` to return; returns at once."""
-        self._stopping = True
-        self._server.pull_trigger()
+        if not self._stopping:
+            self._stopping = True
+            self._server.pull_trigger()
 
     def serve(self) -> None:
         """Serve until `stop`, then finish the requests in progress."""
@@ -261,7 +308,7 @@ class Server:
     def _close_late(self) -> None:
         now = time.monotonic()
         for channel in list(self._server.active_channels.values()):
-            if channel.is_late(now):
+            if channel.is_late(now, self._request_seconds):
                 channel.handle_close()
 
     def _close_idle(self) -> int:

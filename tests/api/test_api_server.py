@@ -1,0 +1,287 @@
+"""The server: who waits for whom, what is refused, how it ends. Doubles are handed in; nothing is timed."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from api_doubles import URL, FakeFetcher, order, passed
+
+from detection import Answer, Model
+from detection.api import DetectionApi, Limits
+from detection.api.fetch import Take
+from detection.api.service import FACE_DETECT, MAX_BODY_BYTES
+from detection.api.urls import ImageUrl
+from detection.api.wsgi import application
+from screentest.serving import ServeError, Server, ServeSettings, loopback_hosts_only
+
+PATIENCE = 30.0
+"""Seconds after which a test that waits has failed."""
+
+
+class Gate:
+    """A detector, or a download, that waits until it is let through; counts who has come."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.arrived = threading.Semaphore(0)
+
+    def pass_through(self) -> None:
+        self.arrived.release()
+        assert self.open.wait(PATIENCE)
+
+    def wait_for(self, number: int) -> None:
+        for _ in range(number):
+            assert self.arrived.acquire(timeout=PATIENCE)
+
+
+@dataclass
+class Running:
+    server: Server
+    thread: threading.Thread
+
+    def post(self, body: Any = None, **options: Any) -> httpx.Response:
+        return httpx.post(
+            self.server.url + FACE_DETECT,
+            **({"json": body if body is not None else order()} | options),
+            timeout=PATIENCE,
+        )
+
+
+@contextmanager
+def running(
+    detect: Any, fetcher: Any = None, *, limits: Limits | None = None, **options: Any
+) -> Iterator[Running]:
+    limits = limits or Limits()
+    api = DetectionApi(detect, fetcher or FakeFetcher(), limits=limits)
+    server = Server(api, loopback_hosts_only(application(api), api), limits, **options)
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    try:
+        yield Running(server, thread)
+    finally:
+        server.stop()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def answer(_data: bytes, model: Model, ratio: str) -> Answer:
+    return passed(model, ratio)
+
+
+def gated(gate: Gate) -> Callable[[bytes, Model, str], Answer]:
+    def detect(data: bytes, model: Model, ratio: str) -> Answer:
+        gate.pass_through()
+        return answer(data, model, ratio)
+
+    return detect
+
+
+class SlowHosts(FakeFetcher):
+    """Downloads from `slow…` wait at the gate."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        self.gate = gate
+
+    def fetch(self, url: ImageUrl, take: Take) -> bytes:
+        if url.host.startswith("slow"):
+            self.gate.pass_through()
+        return super().fetch(url, take)
+
+
+def raw(port: int, data: bytes) -> bytes:
+    """What the server says to `data`, up to the end of the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+        connection.sendall(data)
+        answer = bytearray()
+        while piece := connection.recv(65_536):
+            answer += piece
+        return bytes(answer)
+
+
+class TestLoad:
+    def test_a_full_queue_says_429_and_the_others_are_served(self) -> None:
+        gate = Gate()
+        with running(gated(gate), limits=Limits(waiting=3)) as api, ThreadPoolExecutor(8) as pool:
+            accepted = [pool.submit(api.post) for _ in range(3)]
+            gate.wait_for(3)
+            refused = api.post()
+            assert refused.status_code == 429
+            assert refused.json()["code"] == "Throttling"
+            assert refused.json()["message"] == "Requests throttling triggered."
+            assert refused.headers["retry-after"] == "1"
+            assert httpx.get(api.server.url + "/healthz").status_code == 200
+            gate.open.set()
+            assert [request.result(PATIENCE).status_code for request in accepted] == [200] * 3
+            assert api.post().status_code == 200
+
+    def test_a_slow_image_host_holds_nobody_up(self) -> None:
+        gate = Gate()
+        limits = Limits(fetching=20, fetching_from_one_host=12, waiting=2)
+        with running(answer, SlowHosts(gate), limits=limits) as api, ThreadPoolExecutor(16) as pool:
+            slow = [pool.submit(api.post, order(url="https://slow.example/a.jpg")) for _ in range(12)]
+            gate.wait_for(12)
+            assert [api.post().status_code for _ in range(5)] == [200] * 5
+            assert api.post(order(url="https://slow.example/b.jpg")).status_code == 429
+            gate.open.set()
+            # Twelve arrive at two places before the detectors at once: some may be told to come again.
+            assert {request.result(PATIENCE).status_code for request in slow} <= {200, 429}
+
+    def test_slow_clients_hold_nobody_up(self) -> None:
+        with running(answer, limits=Limits(fetching=2, waiting=2)) as api:
+            head = f"POST {FACE_DETECT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
+            clients = [socket.create_connection(("127.0.0.1", api.server.port)) for _ in range(40)]
+            try:
+                for number, client in enumerate(clients):
+                    client.sendall(head if number % 2 else head + b'Content-Length: 500\r\n\r\n{"model":')
+                assert [api.post().status_code for _ in range(5)] == [200] * 5
+            finally:
+                for client in clients:
+                    client.close()
+
+    def test_a_client_that_never_finishes_its_request_is_dropped(self) -> None:
+        with (
+            running(answer, request_seconds=0.1) as api,
+            socket.create_connection(("127.0.0.1", api.server.port), timeout=PATIENCE) as client,
+        ):
+            client.sendall(f"POST {FACE_DETECT} HTTP/1.1\r\nHost: localhost\r\n".encode())
+            assert client.recv(1) == b""
+
+
+class TestRefused:
+    def test_more_than_a_request_may_have(self) -> None:
+        with running(answer) as api:
+            head = f"POST {FACE_DETECT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            said = raw(api.server.port, f"{head}Content-Length: {10**12}\r\n\r\n".encode())
+            assert said.startswith(b"HTTP/1.1 413 ")
+            assert json.loads(said.partition(b"\r\n\r\n")[2])["code"] == "BadRequest.TooLarge"
+            for size in (MAX_BODY_BYTES, 12 * MAX_BODY_BYTES):
+                assert api.post({**order(), "padding": "x" * size}).status_code == 413
+            assert api.post(order()).status_code == 200
+
+    def test_without_a_length(self) -> None:
+        with running(answer) as api:
+            body = json.dumps(order()).encode()
+            response = api.post(json=None, content=iter([body]), headers={"content-type": "application/json"})
+            assert response.status_code == 200
+            pieces = iter([b" " * 65_536] * 200)
+            refused = api.post(json=None, content=pieces, headers={"content-type": "application/json"})
+            assert refused.status_code == 413
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"GET\r\n\r\n",
+            b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+            b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+            b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        ],
+        ids=lambda data: repr(data[:12]),
+    )
+    def test_what_is_no_http_is_answered_in_the_api_s_form(self, data: bytes) -> None:
+        with running(answer) as api:
+            head, _, body = raw(api.server.port, data).partition(b"\r\n\r\n")
+            assert head.partition(b" ")[2][:1] in b"45"
+            assert set(json.loads(body)) == {"code", "message", "request_id"}
+            assert api.post().status_code == 200
+
+    @pytest.mark.parametrize(
+        "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "10.0.0.1"]
+    )
+    def test_a_web_page_whose_name_was_rebound_to_loopback(self, host: str) -> None:
+        with running(answer) as api:
+            response = api.post(headers={"host": host})
+            assert response.status_code == 403
+            assert response.json()["code"] == "AccessDenied"
+
+    @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1", "[::1]:8000", "[::1]"])
+    def test_names_of_loopback(self, host: str) -> None:
+        with running(answer) as api:
+            assert api.post(headers={"host": host}).status_code == 200
+
+
+class TestEnd:
+    def test_requests_in_progress_are_finished(self) -> None:
+        gate = Gate()
+        with running(gated(gate)) as api, ThreadPoolExecutor(4) as pool:
+            requests = [pool.submit(api.post) for _ in range(3)]
+            gate.wait_for(3)
+            with socket.create_connection(("127.0.0.1", api.server.port), timeout=PATIENCE) as idle:
+                api.server.stop()
+                assert idle.recv(1) == b""  # an idle connection is closed at once
+            with pytest.raises(httpx.ConnectError):
+                api.post()
+            gate.open.set()
+            assert [request.result(PATIENCE).status_code for request in requests] == [200] * 3
+            api.thread.join(PATIENCE)
+            assert not api.thread.is_alive()
+
+
+class TestSettings:
+    def parse(self, **options: Any) -> ServeSettings:
+        defaults: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": 0,
+            "api_key": None,
+            "allow_private_urls": False,
+            "verdict_status": 200,
+            "explain": False,
+            "workers": 1,
+            "aliases": [],
+        }
+        return ServeSettings.parse(**(defaults | options))
+
+    @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.com", ""])
+    def test_without_a_key_loopback_only(self, host: str) -> None:
+        with pytest.raises(ServeError, match="SCREENTEST_API_KEY"):
+            self.parse(host=host)
+        assert self.parse(host=host, api_key="sk-1").host == host
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
+    def test_loopback(self, host: str) -> None:
+        assert self.parse(host=host, api_key=" ").api_key is None
+
+    def test_the_key_is_not_shown(self) -> None:
+        assert "sk-secret" not in repr(self.parse(api_key="sk-secret"))
+
+    @pytest.mark.parametrize("key", ["two words", "schlüssel"])
+    def test_a_key_that_no_header_carries(self, key: str) -> None:
+        with pytest.raises(ServeError, match="ASCII"):
+            self.parse(api_key=key)
+
+    def test_aliases(self) -> None:
+        assert self.parse(aliases=["emo-detect-acme=emo-detect-v1"]).aliases == {"emo-detect-acme": Model.EMO}
+        for alias in ("emo-detect-acme", "emo-detect-acme=emo", "=emo-detect-v1"):
+            with pytest.raises(ServeError):
+                self.parse(aliases=[alias])
+
+    def test_a_port_that_is_taken(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            api = DetectionApi(answer, FakeFetcher())
+            with pytest.raises(ServeError, match="cannot listen"):
+                Server(api, application(api), Limits(), port=taken.getsockname()[1])
+
+
+def test_in_the_same_process() -> None:
+    api = DetectionApi(answer, FakeFetcher())
+    with httpx.Client(transport=httpx.WSGITransport(application(api)), base_url="http://detector") as client:
+        response = client.post(FACE_DETECT + "/", json=order(url=URL))
+        assert response.status_code == 200
+        assert response.json()["output"]["check_pass"] is True
+        assert response.headers["x-request-id"] == response.json()["request_id"]
+        assert (
+            client.post(FACE_DETECT, content=b"{", headers={"content-type": "application/json"}).status_code
+            == 400
+        )
+        assert client.get("/healthz").json()["status"] == "ok"
