@@ -26,5 +26,5 @@ def stack() -> Iterator[LocalStack]:
     """The stack with its default parameters, roles enforced; shared, so use keys of your own."""
     if not (ARTEFACTS / "template.yaml").exists():
         pytest.fail("nothing to deploy: run `make build HOST=1`, or the tests by `make test`")
-    with LocalStack(parameters={"MaximumConcurrency": "2"}) as running:
+    with LocalStack() as running:
         yield running

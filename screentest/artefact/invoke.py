@@ -12,8 +12,6 @@ from screentest.artefact.emulator import Emulator, Reply
 from screentest.artefact.objects import Store, with_objects
 from screentest.stack import LocalStack, StackError
 
-PARAMETERS = {"MaximumConcurrency": "2"}
-
 
 class UnreadableEventFile(StackError):
     """The event file is missing or not JSON."""
@@ -72,7 +70,7 @@ def invoke(file: Path) -> tuple[Reply, str]:
     event = read_event(file)
     function = function_for(event)
     wanted = {"DetectionApi": "iam"} if function == "ApiFunction" else {}
-    with LocalStack(parameters=PARAMETERS | wanted) as stack:
+    with LocalStack(parameters=wanted) as stack:
         event = with_objects(event, Store(stack.client("s3")))
         with emulator_on(stack, function) as emulator:
             reply = emulator.invoke(event)

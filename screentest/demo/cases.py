@@ -88,7 +88,7 @@ CASES = (
     Case("far_away", EMO, "1:1", "InvalidFile.BodyProportion", "A small figure at the foot of a large wall."),
     Case("masked", EMO, "1:1", "InvalidFile.FullFace", "A cloth covers mouth and nose."),
     Case(
-        "head_and_shoulders",
+        "shoulders_up",
         EMO,
         "3:4",
         "InvalidFile.FullBody",
@@ -99,7 +99,7 @@ CASES = (
     ),
     Case("two_people", ANIMATE_ANYONE, None, "InvalidFile.Content", "Two men; one person is asked for."),
     Case(
-        "head_and_shoulders",
+        "shoulders_up",
         ANIMATE_ANYONE,
         None,
         "InvalidFile.BodyPose",

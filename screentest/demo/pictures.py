@@ -165,7 +165,7 @@ def standing() -> Image.Image:
     return source("biden.jpg")
 
 
-def head_and_shoulders() -> Image.Image:
+def shoulders_up() -> Image.Image:
     """The head and shoulders of `waist_up`; 700 x 700."""
     return source("obama.jpg").crop((240, 0, 760, 520)).resize((700, 700), Image.Resampling.LANCZOS)
 
@@ -217,8 +217,8 @@ def half_a_face() -> Image.Image:
 
 
 def masked() -> Image.Image:
-    """`head_and_shoulders` with a cloth over mouth and nose; 700 x 700."""
-    picture = head_and_shoulders()
+    """`shoulders_up` with a cloth over mouth and nose; 700 x 700."""
+    picture = shoulders_up()
     cloth = Image.new("L", picture.size)
     ImageDraw.Draw(cloth).polygon(
         [(205, 385), (345, 350), (465, 380), (450, 520), (340, 580), (225, 530)], fill=255
@@ -240,7 +240,7 @@ MAKERS: dict[str, Callable[[], Image.Image]] = {
         astronaut,
         calm_face,
         standing,
-        head_and_shoulders,
+        shoulders_up,
         cat,
         two_people,
         too_dark,

@@ -18,16 +18,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from screentest.demo import pictures
-from screentest.demo.cases import CASES, Case, cases_of
+from screentest.demo.cases import ANIMATE_ANYONE, CASES, EMO, EMOJI, Case, cases_of
 from screentest.reports import ContactSheet, ReportEntry, annotate
 from screentest.stack import LocalStack
 
-# Two functions at a time fill two processors; each unpacks layers and loads weights of its own.
-PARAMETERS = {"MaximumConcurrency": "2"}
 POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 60.0  # without any new verdict
 STYLES = {"pass": "green", "reject": "yellow", "error": "red"}
-SHORT_MODELS = {"animate-anyone-detect-gen2": "animate-anyone"}
+SHORT_MODELS = {EMO: "emo", EMOJI: "emoji", ANIMATE_ANYONE: "animate-anyone"}
 
 Item = Mapping[str, Any]
 
@@ -82,12 +80,9 @@ class Board:
 
     def table(self) -> Table:
         """The verdicts so far, in the order of upload."""
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("picture", overflow="fold", max_width=20)
-        table.add_column("model", overflow="fold", max_width=16)
-        table.add_column("ratio", no_wrap=True)
-        table.add_column("verdict", overflow="fold", max_width=26)
-        table.add_column("boxes", overflow="fold", min_width=15)
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+        for name in ("picture", "model", "ratio", "verdict", "code", "boxes"):
+            table.add_column(name, overflow="fold")
         table.add_column("ms", justify="right", no_wrap=True)
         for outcome in self.outcomes.values():
             if outcome.item is not None:
@@ -96,14 +91,13 @@ class Board:
 
     @staticmethod
     def _cells(outcome: Outcome, item: Item) -> Iterator[str]:
-        case, verdict = outcome.case, str(item["verdict"])
-        said = f"{verdict} {item['code'].removeprefix('InvalidFile.')}" if "code" in item else verdict
+        case, verdict, code = outcome.case, str(item["verdict"]), str(item.get("code", ""))
         yield escape(case.name)
         yield SHORT_MODELS.get(case.model, case.model)
         yield case.ratio or "-"
-        yield f"[{STYLES[verdict]}]{escape(said)}[/]" + (
-            "" if outcome.right else f"\n[red]not {case.expected}[/]"
-        )
+        yield f"[{STYLES[verdict]}]{verdict}[/]"
+        wrong = "" if outcome.right else f"\n[red]not {short(case.expected or 'error')}[/]"
+        yield escape(short(code)) + wrong
         boxes = [
             " ".join(str(int(side)) for side in item[name])
             for name in ("face_bbox", "ext_bbox")
@@ -111,6 +105,11 @@ class Board:
         ]
         yield "\n".join(boxes) or str(item.get("body_style", ""))
         yield str(int(item["latency_ms"])) if "latency_ms" in item else ""
+
+
+def short(code: str) -> str:
+    """A code without the family that most share."""
+    return code.removeprefix("InvalidFile.")
 
 
 def plain(value: Any) -> Any:
@@ -173,7 +172,8 @@ def read_log(stack: LocalStack, board: Board) -> None:
             record = json.loads(line)
         except ValueError:
             continue
-        outcome = board.outcomes.get(record.get("key", "")) if isinstance(record, dict) else None
+        screening = record.get("screening") if isinstance(record, dict) else None
+        outcome = board.outcomes.get(screening.get("key", "")) if isinstance(screening, dict) else None
         if outcome:
             outcome.logged = True
 
@@ -310,7 +310,7 @@ def run(
     except pictures.PicturesUnavailable as error:
         raise DemoError(str(error)) from error
     console.print("[dim]starting the local stack from template.yaml[/]")
-    with LocalStack(parameters=PARAMETERS) as stack:
+    with LocalStack() as stack:
         queue = subscribe(stack)
         board = upload(stack, cases)
         follow(stack, board, queue, console)

@@ -11,9 +11,13 @@ from screentest.stack.deployment import ARTEFACTS, Deployment, Template, deploy
 from screentest.stack.errors import DeploymentFailed, NotBuilt, ServerFailed, StackError
 from screentest.stack.server import ACCESS_KEY, REGION, REPOSITORY, SECRET_KEY, LocalAws
 
+# What suits one machine: two functions at a time fill two processors, and the local AWS has no event bus to pipe to.
+LOCAL_PARAMETERS = {"MaximumConcurrency": "2", "BackfillConcurrency": "2", "VerdictEvents": "false"}
+
 __all__ = [
     "ACCESS_KEY",
     "ARTEFACTS",
+    "LOCAL_PARAMETERS",
     "REGION",
     "REPOSITORY",
     "SECRET_KEY",
@@ -49,13 +53,13 @@ class LocalStack:
         """Prepare a stack; nothing starts before the `with` block.
 
         Args:
-            parameters: of the template, where not its defaults.
+            parameters: of the template, where neither `LOCAL_PARAMETERS` nor its defaults.
             artefacts: what `make build HOST=1` made.
             alter: changes the built template before it is deployed.
             enforce_roles: check signatures and the functions' role policies, as AWS does.
         """
         self.aws = LocalAws(enforce_roles=enforce_roles)
-        self._parameters = dict(parameters or {})
+        self._parameters = LOCAL_PARAMETERS | dict(parameters or {})
         self._artefacts = artefacts
         self._alter = alter
 
@@ -69,7 +73,7 @@ class LocalStack:
         return self
 
     def deploy(self, parameters: Mapping[str, str]) -> Deployment:
-        """Create or update the stack with these parameters.
+        """Create or update the stack with these parameters and the template's defaults.
 
         Raises:
             NotBuilt: there is no artefact.

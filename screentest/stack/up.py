@@ -14,8 +14,6 @@ from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
 
 RECORD = Path("build/up.json")
 CHECK_SECONDS = 0.5
-# Two functions at a time fill two processors; each keeps its own copy of the layers.
-PARAMETERS = {"MaximumConcurrency": "2"}
 
 
 class Stopped(BaseException):
@@ -66,7 +64,7 @@ def run(record: Path = RECORD) -> None:
     """
     _stop_on_signals()
     try:
-        with LocalStack(parameters=PARAMETERS) as stack, serve(stack) as page:
+        with LocalStack() as stack, serve(stack) as page:
             print(f"local AWS    {stack.endpoint_url}   region {REGION}, keys {ACCESS_KEY}/{SECRET_KEY}")
             print(f"page         {page.url}")
             for name, value in stack.outputs.items():
