@@ -111,7 +111,7 @@ def test_a_portrait_passes_and_the_item_says_everything(uploads: Uploads):
     (item,) = uploads.decided(key)
     assert item["screening"] == f"emo-detect-v1#1x1#{version}"
     assert (item["bucket"], item["key"], item["version_id"]) == (uploads.bucket, key, version)
-    assert (item["verdict"], item["model"], item["ratio"]) == ("pass", "emo-detect-v1", "1:1")
+    assert (item["verdict"], item["model"], item["ratio"]) == ("pass", "emo-detect-v1", "1x1")
     assert item["size"] == len(body)
     assert item["trigger"] == "upload"
     assert item["detector"].startswith("self-hosted/")
@@ -131,13 +131,13 @@ def test_a_pass_is_tagged_with_its_boxes_and_user_tags_survive(uploads: Uploads)
     uploads.put(key, pictures.data("waist_up"), Tagging="project=spring&screentest=pass")
     (item,) = uploads.decided(key)
     tags = eventually(
-        lambda: (found := uploads.tags(key)).get("screentest:emo-detect-v1:3:4") and found,
+        lambda: (found := uploads.tags(key)).get("screentest:emo-detect-v1:3x4") and found,
         "the screening's tag",
     )
     assert tags["project"] == "spring"
     assert tags["screentest"] == "pass"
-    assert tags["screentest:emo-detect-v1:3:4:face"] == " ".join(map(str, item["face_bbox"]))
-    assert tags["screentest:emo-detect-v1:3:4:ext"] == " ".join(map(str, item["ext_bbox"]))
+    assert tags["screentest:emo-detect-v1:3x4:face"] == " ".join(map(str, item["face_bbox"]))
+    assert tags["screentest:emo-detect-v1:3x4:ext"] == " ".join(map(str, item["ext_bbox"]))
 
 
 def test_a_rejection_is_recorded_tagged_and_announced_in_that_order(uploads: Uploads):
@@ -149,7 +149,7 @@ def test_a_rejection_is_recorded_tagged_and_announced_in_that_order(uploads: Upl
     (item,) = uploads.items(key)
     assert (item["verdict"], item["code"]) == ("reject", "InvalidFile.NoHuman")
     assert uploads.tags(key)["screentest"] == "reject"
-    assert uploads.tags(key)["screentest:emo-detect-v1:1:1:code"] == "InvalidFile.NoHuman"
+    assert uploads.tags(key)["screentest:emo-detect-v1:1x1:code"] == "InvalidFile.NoHuman"
     assert {name: told[name] for name in ("object", "screening", "code", "size")} == {
         name: item[name] for name in ("object", "screening", "code", "size")
     }
