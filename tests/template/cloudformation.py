@@ -64,13 +64,18 @@ def transformed() -> Template:
     return template
 
 
+def complete(parameters: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A value for every parameter: those given, and the template's own defaults."""
+    defaults = {name: str(p.get("Default", "")) for name, p in source()["Parameters"].items()}
+    unknown = set(parameters or {}) - set(defaults)
+    assert not unknown, f"no such parameters: {unknown}"
+    return {**defaults, **(parameters or {})}
+
+
 def effective(parameters: Mapping[str, str] | None = None) -> Template:
     """The transformed template with its conditions decided and its parameters put in."""
     template = transformed()
-    values = {name: str(p.get("Default", "")) for name, p in template["Parameters"].items()}
-    unknown = set(parameters or {}) - set(values)
-    assert not unknown, f"no such parameters: {unknown}"
-    values.update(parameters or {})
+    values = complete(parameters)
     lists = {name for name, p in template["Parameters"].items() if p["Type"] == "CommaDelimitedList"}
     view = _View(template["Conditions"], values, lists)
     for section in ("Resources", "Outputs"):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from template.cloudformation import source
+from template.cloudformation import complete, source
 
 from screentest.stack import LocalStack
 
@@ -33,5 +33,5 @@ def empty_artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bare_stack(empty_artefacts: Path) -> Iterator[LocalStack]:
     """A stack of its own for a module that changes parameters."""
-    with LocalStack(artefacts=empty_artefacts) as stack:
+    with LocalStack(parameters=complete(), artefacts=empty_artefacts) as stack:
         yield stack

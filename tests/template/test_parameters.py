@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from template.cloudformation import complete, source
 
 from screentest.stack import DeploymentFailed, LocalStack
 
@@ -160,7 +161,7 @@ def seen(bare_stack: LocalStack) -> dict[str, dict[int, object]]:
     before = {number: read(bare_stack) for number, (_, read, _, _) in enumerate(CASES)}
     after: dict[int, object] = {}
     for update in _updates():
-        bare_stack.deploy(update)
+        bare_stack.deploy(complete(update))
         after |= {
             n: read(bare_stack)
             for n, (wanted, read, _, _) in enumerate(CASES)
@@ -182,8 +183,6 @@ def test_a_changed_parameter_changes_what_it_promises(
 
 
 def test_no_parameter_is_left_out() -> None:
-    from template.cloudformation import source
-
     assert {name for parameters, *_ in CASES for name in parameters} == set(source()["Parameters"])
 
 
@@ -213,11 +212,11 @@ def test_wrong_parameters_are_refused_with_a_sentence(
     bare_stack: LocalStack, parameters: dict[str, str], sentence: str
 ) -> None:
     with pytest.raises(DeploymentFailed, match=sentence.replace("(", r"\(").replace(")", r"\)")):
-        bare_stack.deploy(parameters)
+        bare_stack.deploy(complete(parameters))
 
 
 def test_only_rejections_reach_the_queue_of_rejections(bare_stack: LocalStack) -> None:
-    bare_stack.deploy({"RejectQueue": "true"})
+    bare_stack.deploy(complete({"RejectQueue": "true"}))
     sns, sqs = bare_stack.client("sns"), bare_stack.client("sqs")
     for verdict in ("pass", "error", "reject"):
         sns.publish(
