@@ -135,7 +135,8 @@ class Measurements:
         """A face that lies on its side or stands on its head, confirmed by its mesh."""
         width, height = self.picture.size
         for angle in (math.pi / 2, -math.pi / 2, math.pi):
-            for face in self._look(Region(width / 2, height / 2, float(max(width, height)), angle))[:1]:
+            region = Region(width / 2, height / 2, float(max(width, height)), angle)
+            for face in self._look(region, t.TURNED_FACE_SCORE_MIN)[:1]:
                 mesh = self._networks.mesh(self._image, FaceMesh.region(face))
                 if mesh.presence > t.PRESENCE_MIN and mesh.pose.residual < t.RESIDUAL_MAX:
                     return [face]
@@ -149,10 +150,18 @@ class Measurements:
         return Region(x, y, max(t.HEAD_IN_SHOULDERS * span, t.HEAD_IN_HEIGHT * height))
 
     @cached_property
+    def _bodies(self) -> list[Person]:
+        return self._networks.bodies(self._image, t.PERSON_SCORE_FAINT)
+
+    @cached_property
     def persons(self) -> list[Person]:
         """Bodies, best first, each head once."""
         people: list[Person] = []
-        for person in self._networks.bodies(self._image, t.PERSON_SCORE_MIN):
+        for person in self._bodies:
+            if person.score < t.PERSON_SCORE_MIN and (
+                not people or person.score < t.OTHER_PERSON_SCORE_MIN or person.head_score < t.KEYPOINT_MIN
+            ):
+                continue
             size = 0.12 * (person.box[3] - person.box[1])
             near = [f.width for f in self._first_look if math.dist(f.centre, person.head) < f.width]
             apart = 0.7 * max([*near, size])
@@ -198,20 +207,29 @@ class Measurements:
 
     @cached_property
     def somebody(self) -> bool:
-        """Whether there is a human at all: body and face vouch for each other unless one is beyond doubt."""
-        body = max((p.score for p in self.persons), default=0.0)
-        if body >= t.PERSON_SCORE_SURE:
+        """Whether there is a human with a head at all: a face by its mesh, or a body whose head is seen.
+
+        Weak evidence needs a second witness. Garments and headless bodies are nobody: to the documents, no face is
+        no human.
+        """
+        residual = (
+            self.mesh.pose.residual if self.mesh is not None and self.presence >= t.PRESENCE_MIN else math.inf
+        )
+        if residual < t.RESIDUAL_SURE:
+            return True
+        best = max(self._bodies, key=lambda p: p.score, default=None)
+        body, head = (best.score, best.head_score) if best else (0.0, 0.0)
+        if body >= t.PERSON_SCORE_SURE and head >= t.KEYPOINT_MIN:
+            return True
+        if residual < t.RESIDUAL_MAX and (body >= t.PERSON_SCORE_MIN or self.body_score > t.BODY_SCORE_MIN):
             return True
         face = self.face.score if self.face else 0.0
-        if self.mesh is not None and self.presence >= t.PRESENCE_MIN:
-            residual = self.mesh.pose.residual
-            if residual < t.RESIDUAL_SURE:
-                return True
-            if residual < t.RESIDUAL_MAX and (body > 0 or self.body_score > t.BODY_SCORE_MIN):
-                return True
-        if body > 0 and (face >= t.FACE_SCORE_MIN or self.body_score >= t.BODY_SCORE_SURE):
-            return True
-        return face >= t.FACE_SCORE_SURE and self.body_score > t.BODY_SCORE_MIN
+        if body >= t.PERSON_SCORE_MIN and head >= t.KEYPOINT_MIN:
+            return face >= t.FACE_SCORE_MIN or self.body_score >= t.BODY_SCORE_SURE
+        if face >= t.FACE_SCORE_SURE:
+            return self.body_score > t.BODY_SCORE_MIN
+        three = face >= t.FACE_SCORE_COUNTED and body >= t.PERSON_SCORE_FAINT
+        return three and self.body_score >= t.BODY_SCORE_SURE
 
     @cached_property
     def people(self) -> int:

@@ -30,6 +30,11 @@ class Person:
     scores: Array
 
     @property
+    def head_score(self) -> float:
+        """Best score of nose, eyes and ears."""
+        return float(self.scores[:5].max())
+
+    @property
     def head(self) -> tuple[float, float]:
         """Score-weighted mean of nose, eyes and ears, pixels of the working frame."""
         weights = self.scores[:5] + 1e-6

@@ -1,0 +1,61 @@
+"""What lies over a face, and how sharp it is: a small network of our own (128 × 128), trained by `training/occlusion`.
+
+Landmarks cannot tell: a mesh fits a masked face as surely as a bare one. How well this network sees, kind by kind and
+on which pictures, is in `docs/training.md`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from detection.vision.crops import Region, cut
+from detection.vision.mesh import FaceMesh, Mesh
+from detection.vision.runtime import Network, sigmoid
+
+_SIZE = 128
+_REACH = 2.0
+"""Side of the crop in mesh extents, as trained: the head with its hair and chin, and a hand beside it."""
+_MESH_REACH = 1.5
+"""What `FaceMesh.closer` puts around the same extent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occlusion:
+    """Probabilities, each by itself: a face may wear a mask and sunglasses and have a hand before it.
+
+    `sunglasses` are opaque; clear and faintly tinted glasses are not. `hand` and `object` cover a part between brows and
+    mouth; `hand_near` touches the head or is right beside it. `hair` covers an eye.
+    """
+
+    mask: float
+    sunglasses: float
+    hand: float
+    object: float
+    hair: float
+    hand_near: float
+    blur: float
+    """Standard deviation of the blur (lens, motion and resolution together), percent of the face's extent; about 0.6 is
+    sharp, 2.5 hides the detail of the eyes."""
+
+
+class OcclusionNet:
+    """The network."""
+
+    def __init__(self) -> None:
+        self._network = Network("face_occlusion.tflite")
+
+    @staticmethod
+    def region(mesh: Mesh) -> Region:
+        """Where the network looks: around the mesh's points, eyes level."""
+        close = FaceMesh.closer(mesh)
+        return Region(close.x, close.y, close.side * _REACH / _MESH_REACH, close.angle)
+
+    def __call__(self, image: Image.Image, region: Region) -> Occlusion:
+        """Judge the face in `region` of `image` (RGB), best the picture at full resolution."""
+        pixels = cut(image, region, _SIZE, replicate=False)
+        (out,) = self._network(pixels[None].astype(np.float32))
+        probabilities = [float(p) for p in sigmoid(out[0, :6])]
+        return Occlusion(*probabilities, blur=float(2.0 ** out[0, 6]))
