@@ -28,3 +28,15 @@ def stack() -> Iterator[LocalStack]:
         pytest.fail("nothing to deploy: run `make build HOST=1`, or the tests by `make test`")
     with LocalStack() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """The address of moto's server: another implementation of AWS than the local stack's, for single services."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()

@@ -51,7 +51,11 @@ BATCH: Final = 10
 """Messages that one invocation takes."""
 
 SAMPLE: Final = 50
-"""Newest verdicts whose time is averaged."""
+"""Newest verdicts whose times are looked at."""
+
+UNDISTURBED: Final = 0.1
+"""Quantile of those times that stands for one call alone. A function that decides by itself takes a batch of ten and
+decides them one after the other, so most times hold the waiting for others."""
 
 MEMORY_GB: Final = {True: 1769 / 1024, False: 0.5}
 """Of the backfill function, by whether it decides by itself."""
@@ -106,7 +110,7 @@ def estimate(
         rate: objects a second at most.
         self_hosted: whether the function decides by itself, one picture after the other; else ten at a time.
         batch_operations: whether S3 calls the function for each object, wanted or not.
-        detector_seconds: mean of this stack's verdicts, None where there are none.
+        detector_seconds: of one call, from this stack's verdicts; None where there are none.
     """
     each = (detector_seconds if detector_seconds is not None else ASSUMED_SECONDS) + OVERHEAD_SECONDS
     abreast = concurrency * (1 if self_hosted or batch_operations else BATCH)
@@ -123,7 +127,7 @@ def estimate(
 
 
 def detector_seconds(client: DynamoDBClient, table: str) -> float | None:
-    """Mean detector time of the newest passes, seconds; None where the table has none, or no index."""
+    """Detector time of a call alone, seconds, from the newest passes; None where there are none, or no index."""
     with translated(f"read the table {table}", needs="dynamodb:Query on the table and its index"):
         try:
             answer = client.query(
@@ -138,5 +142,5 @@ def detector_seconds(client: DynamoDBClient, table: str) -> float | None:
             if error.response["Error"]["Code"] != "ValidationException":
                 raise
             return None
-    times = [float(item["latency_ms"]["N"]) for item in answer["Items"] if "latency_ms" in item]
-    return sum(times) / len(times) / 1000 if times else None
+    times = sorted(float(item["latency_ms"]["N"]) for item in answer["Items"] if "latency_ms" in item)
+    return times[int(len(times) * UNDISTURBED)] / 1000 if times else None

@@ -83,6 +83,9 @@ def verdicts(
     output: Annotated[
         Format, typer.Option("--format", help="JSON is one line a verdict: the item of the table.")
     ] = Format.TABLE,
+    table: Annotated[
+        str | None, typer.Option(metavar="NAME", help="This table instead of the stack's.", show_default=False)
+    ] = None,
     json_output: Json = False,
     profile: Profile = None,
     region: Region = None,
@@ -105,5 +108,6 @@ def verdicts(
                 until=until,
                 limit=limit,
                 output="json" if json_output else str(output),
+                table=table,
             ),
         )

@@ -27,6 +27,7 @@ class Options:
     limit: int
     limited: bool
     output: Literal["table", "json", "csv"]
+    table: str | None
 
     @classmethod
     def parse(
@@ -40,6 +41,7 @@ class Options:
         until: datetime | None,
         limit: int | None,
         output: str,
+        table: str | None = None,
     ) -> Options:
         """Check what was asked.
 
@@ -64,6 +66,7 @@ class Options:
             ),
             limit=limit if limit is not None else TABLE_LIMIT if output == "table" else 0,
             limited=limit is None and output == "table",
+            table=table,
             output=output,  # type: ignore[arg-type] # an enumeration of the command line
         )
 
@@ -79,7 +82,7 @@ def run(access: Access, options: Options) -> None:
     def remark(text: str) -> None:
         remarks.print(text, style="dim", markup=False, soft_wrap=True)
 
-    table = access.stack.output("VerdictTableName")
+    table = options.table or access.stack.output("VerdictTableName")
     reader = VerdictReader(access.client("dynamodb"), table, remark)
     items = reader.read(options.question, options.limit)
     if options.output == "json":

@@ -76,7 +76,7 @@ def cell(value: Any) -> str:
         return ""
     if isinstance(value, list):
         return " ".join(map(str, value))
-    if isinstance(value, str) and value.startswith(EXECUTABLE):
+    if isinstance(value, str) and len(value) > 1 and value.startswith(EXECUTABLE):
         return "'" + value
     return str(value)
 

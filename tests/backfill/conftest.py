@@ -1,0 +1,78 @@
+"""A bucket, a table and a queue on moto, and what a backfill is made of over them."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from backfill_place import Functions, MakeLister, Place
+from botocore.config import Config
+
+from screening.routes import Routes
+from screentest.backfill.queue import Chooser, Lister, Pace, Queue
+from screentest.backfill.sources import Bucket, Verdicts
+from screentest.backfill.state import Jobs
+
+KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+
+
+@pytest.fixture
+def place(moto: str) -> Place:
+    name = f"portraits-{uuid.uuid4().hex[:12]}"
+    config = Config(s3={"addressing_style": "path"})
+    s3, sqs, dynamodb = (
+        boto3.client(service, endpoint_url=moto, config=config, **KEYS)  # type: ignore[call-overload]
+        for service in ("s3", "sqs", "dynamodb")
+    )
+    s3.create_bucket(Bucket=name)
+    dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": part, "AttributeType": "S"}
+            for part in ("object", "screening", "verdict", "screened_at")
+        ],
+        KeySchema=[
+            {"AttributeName": "object", "KeyType": "HASH"},
+            {"AttributeName": "screening", "KeyType": "RANGE"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by-verdict",
+                "KeySchema": [
+                    {"AttributeName": "verdict", "KeyType": "HASH"},
+                    {"AttributeName": "screened_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    return Place(s3, sqs, dynamodb, name, name, url)
+
+
+@pytest.fixture
+def make_lister(place: Place, tmp_path: Path) -> MakeLister:
+    """A lister over the place; parts are replaced by keyword."""
+
+    def make(prefix: str = "", page_size: int = 3, **parts: Any) -> Lister:
+        chooser = Chooser(
+            verdicts=Verdicts(place.dynamodb, place.table),
+            routes=Routes.DEFAULT,
+            object_routes=False,
+            rules_version="1",
+        )
+        made: dict[str, Any] = {
+            "jobs": Jobs(tmp_path),
+            "bucket": Bucket(place.s3, place.bucket, prefix, page_size),
+            "chooser": chooser,
+            "queue": Queue(place.sqs, place.queue_url, Functions(), "function"),  # type: ignore[arg-type]
+            "pace": Pace(1_000_000),
+            "now": lambda: "2026-11-21T00:00:00.000Z",
+        }
+        return Lister(**made | parts)
+
+    return make
