@@ -1,0 +1,391 @@
+"""`screentest check`: lines, exit statuses, files nobody can read, remote servers."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from api_doubles import FakeDetect, FakeFetcher, ImageHost, jpeg, passed, rejected
+from typer.testing import CliRunner
+
+from detection import Answer, Code, Model, UnreadablePicture
+from detection.answer import Check, Explanation
+from detection.api import DetectionApi
+from detection.api.fetch import MAX_BYTES
+from detection.api.wsgi import application
+from screentest.checking import CheckError, CheckSettings, run
+from screentest.checking.judge import THROTTLED_WAITS, Judge
+from screentest.checking.sources import expand
+from screentest.cli import app
+
+
+def settings(*paths: str, **options: Any) -> CheckSettings:
+    defaults: dict[str, Any] = {
+        "model": "emo-detect-v1",
+        "ratio": None,
+        "json_lines": True,
+        "explain": False,
+        "report": None,
+        "detector": None,
+        "allow_private_urls": False,
+        "workers": 2,
+        "environ": {},
+    }
+    return CheckSettings.parse(paths=paths, **(defaults | options))
+
+
+def by_content(data: bytes, model: Model, ratio: str) -> Answer:
+    """Files say themselves what they are."""
+    if data.startswith(b"pass"):
+        return passed(model, ratio)
+    if data.startswith(b"reject"):
+        return rejected(model)
+    raise UnreadablePicture("not a JPEG, PNG, BMP or WebP picture")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name, data in {
+        "album/a.jpg": b"pass",
+        "album/b.PNG": b"reject",
+        "album/sub/c.webp": b"pass",
+        "album/broken.jpeg": b"rubbish",
+        "album/empty.bmp": b"",
+        "album/notes.txt": b"hello",
+        "album/unnamed": jpeg(8, 8),
+        "album/.hidden.jpg": b"pass",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return tmp_path
+
+
+def checked(given: CheckSettings, **options: Any) -> tuple[int, list[dict[str, Any]], str]:
+    out, err = io.StringIO(), io.StringIO()
+    options.setdefault("detect", by_content)
+    status = run(given, judge=Judge(given, **options), stdout=out, stderr=err)
+    return status, [json.loads(line) for line in out.getvalue().splitlines()], err.getvalue()
+
+
+class TestJson:
+    def test_a_line_a_picture_in_order(self, folder: Path) -> None:
+        status, lines, err = checked(settings("album", "./album/a.jpg", "album//a.jpg"))
+        assert [(line["file"], line["verdict"], line["status"]) for line in lines] == [
+            ("album/a.jpg", "pass", 200),
+            ("album/b.PNG", "reject", 200),
+            ("album/broken.jpeg", "reject", 400),
+            ("album/empty.bmp", "reject", 400),
+            ("album/sub/c.webp", "pass", 200),
+            ("album/unnamed", "reject", 400),
+            ("./album/a.jpg", "pass", 200),
+            ("album//a.jpg", "pass", 200),
+        ]
+        assert status == 1
+        assert err == ""
+
+    def test_fields(self, folder: Path) -> None:
+        _, (line,), _ = checked(settings("album/a.jpg"))
+        assert list(line) == ["file", "model", "ratio", "verdict", "status", "response"]
+        assert line["model"] == "emo-detect-v1"
+        assert line["ratio"] == "1:1"
+        assert line["response"]["output"] == passed().output()
+        assert line["response"]["usage"] == {"image_count": 1}
+        assert line["response"]["request_id"]
+
+    @pytest.mark.parametrize(
+        ("model", "ratio", "shown"),
+        [
+            ("emo-detect-v1", "3:4", "3:4"),
+            ("emoji-detect-v1", None, "1:1"),
+            ("animate-anyone-detect-gen2", None, None),
+            ("animate-anyone-detect-gen2", "3:4", None),
+        ],
+    )
+    def test_ratio(self, folder: Path, model: str, ratio: str | None, shown: str | None) -> None:
+        detect = FakeDetect()
+        _, (line,), _ = checked(settings("album/a.jpg", model=model, ratio=ratio), detect=detect)
+        assert line["ratio"] == shown
+        assert detect.calls[0][1:] == (model, shown or "1:1")
+
+    def test_all_pass(self, folder: Path) -> None:
+        assert checked(settings("album/a.jpg", "album/sub"))[0] == 0
+
+    def test_a_file_that_cannot_be_read(self, folder: Path) -> None:
+        os.mkfifo("pipe.jpg")
+        Path("loop").symlink_to("loop")
+        paths = ["absent.jpg", "pipe.jpg", "loop", "nul\0.jpg", "album/a.jpg"]
+        status, lines, err = checked(settings(*paths))
+        assert status == 2
+        assert [line["file"] for line in lines] == paths
+        for line in lines[:-1]:
+            assert (line["verdict"], line["status"], line["response"]) == ("error", 0, None)
+        assert lines[-1]["verdict"] == "pass"
+        assert "absent.jpg: cannot be read: No such file" in err
+
+    def test_names_in_no_encoding(self, folder: Path) -> None:
+        name = os.fsdecode(b"album/\xff\xfe.jpg")
+        try:
+            Path(name).write_bytes(b"pass")
+        except OSError:
+            pytest.skip("this file system takes no such names")
+        _, lines, _ = checked(settings("album"))
+        assert name in [line["file"] for line in lines]
+
+    def test_nothing_found(self, tmp_path: Path) -> None:
+        status, lines, err = checked(settings(str(tmp_path)))
+        assert (status, lines) == (2, [])
+        assert "no pictures" in err
+
+    def test_a_picture_of_more_bytes_than_the_server_takes(self, tmp_path: Path) -> None:
+        path = tmp_path / "large.jpg"
+        with path.open("wb") as file:
+            file.write(b"pass")
+            file.truncate(MAX_BYTES + 10)
+        status, (line,), _ = checked(settings(str(path)))
+        assert (status, line["verdict"], line["response"]["code"]) == (1, "reject", "InvalidFile.Size")
+
+    def test_a_defect_is_an_error(self, folder: Path) -> None:
+        status, (line,), _ = checked(settings("album/a.jpg"), detect=FakeDetect(RuntimeError("tensor")))
+        assert (status, line["verdict"], line["status"]) == (2, "error", 500)
+        assert line["response"]["code"] == "InternalError.Algo"
+
+    @pytest.mark.parametrize(
+        ("options", "status"), [({"model": "emo-detect-v9"}, 404), ({"ratio": "2:1"}, 400)]
+    )
+    def test_what_the_api_refuses(self, folder: Path, options: dict[str, str], status: int) -> None:
+        exit_status, (line,), _ = checked(settings("album/a.jpg", **options))
+        assert (exit_status, line["verdict"], line["status"]) == (2, "error", status)
+
+    def test_explanations_are_in_the_response_where_asked_for(self, folder: Path, tmp_path: Path) -> None:
+        _, (line,), _ = checked(settings("album/a.jpg", explain=True))
+        assert line["response"]["output"]["explain"]["measurements"] == {"yaw": 1.5}
+        _, (line,), _ = checked(settings("album/a.jpg", report=str(tmp_path / "report")))
+        assert "explain" not in line["response"]["output"]
+
+    def test_a_folder_that_contains_itself(self, folder: Path) -> None:
+        Path("album/again").symlink_to(folder / "album")
+        assert len(list(expand(["album"]))) == 6
+
+
+class TestUrls:
+    def test_fetched_as_the_server_would(self, image_host: ImageHost) -> None:
+        url = image_host.serve("/a.jpg", jpeg())
+        status, (line,), _ = checked(settings(url), detect=FakeDetect())
+        assert (status, line["file"], line["response"]["code"]) == (2, url, "InvalidURL")
+        assert image_host.seen == []
+        status, (line,), _ = checked(settings(url, allow_private_urls=True), detect=FakeDetect())
+        assert (status, line["verdict"]) == (0, "pass")
+
+    def test_an_address_of_a_handed_file_is_nobody_elses(self, folder: Path) -> None:
+        status, (line,), _ = checked(settings("http://handed:1/"), detect=FakeDetect())
+        assert (status, line["verdict"]) == (2, "error")
+
+
+class TestRemote:
+    URL = "https://pictures.example/a.jpg"
+
+    def remote(self, api: DetectionApi) -> httpx.BaseTransport:
+        return httpx.WSGITransport(application(api))
+
+    def test_a_server_that_speaks_the_api(self) -> None:
+        api = DetectionApi(FakeDetect(), FakeFetcher(), api_key="sk-1")
+        given = settings(
+            self.URL, detector="http://detector.example/", environ={"SCREENTEST_API_KEY": "sk-1"}
+        )
+        status, (line,), _ = checked(given, transport=self.remote(api))
+        assert (status, line["file"], line["verdict"], line["status"]) == (0, self.URL, "pass", 200)
+        assert line["response"]["output"] == passed().output()
+
+    @pytest.mark.parametrize(
+        ("environ", "key"),
+        [
+            ({"DASHSCOPE_API_KEY": "sk-d"}, "sk-d"),
+            ({"DASHSCOPE_API_KEY": "sk-d", "SCREENTEST_API_KEY": "sk-s"}, "sk-s"),
+            ({"DASHSCOPE_API_KEY": "sk-d", "SCREENTEST_API_KEY": ""}, "sk-d"),
+        ],
+    )
+    def test_its_key(self, environ: dict[str, str], key: str) -> None:
+        given = settings(self.URL, detector="http://detector.example", environ=environ)
+        seen: list[str] = []
+
+        def handler(request: httpx.Request) -> httpx.Response:
+            seen.append(request.headers["authorization"])
+            return httpx.Response(401, json={"code": "InvalidApiKey", "message": "Invalid API-key provided."})
+
+        status, (line,), _ = checked(given, transport=httpx.MockTransport(handler))
+        assert (status, line["verdict"], line["status"]) == (2, "error", 401)
+        assert set(seen) == {f"Bearer {key}"}
+        assert key not in repr(given)
+
+    def test_rejections_as_400(self) -> None:
+        api = DetectionApi(FakeDetect(rejected()), FakeFetcher(), verdict_status=400)
+        status, (line,), _ = checked(
+            settings(self.URL, detector="http://detector.example"), transport=self.remote(api)
+        )
+        assert (status, line["verdict"], line["status"]) == (1, "reject", 400)
+
+    def test_nobody_there(self) -> None:
+        def dead(request: httpx.Request) -> httpx.Response:
+            raise httpx.ConnectError("refused")
+
+        given = settings(self.URL, detector="http://detector.example")
+        status, (line,), err = checked(given, transport=httpx.MockTransport(dead))
+        assert (status, line["verdict"], line["status"], line["response"]) == (2, "error", 0, None)
+        assert "no connection" in err
+
+    def test_not_this_api(self) -> None:
+        given = settings(self.URL, detector="http://detector.example")
+        page = httpx.MockTransport(lambda _: httpx.Response(200, text="<html>"))
+        status, (line,), _ = checked(given, transport=page)
+        assert (status, line["verdict"], line["status"], line["response"]) == (2, "error", 200, None)
+
+    def test_a_throttling_server_is_asked_again(self) -> None:
+        answers = iter([429, 429, 200])
+        waits: list[float] = []
+
+        def handler(request: httpx.Request) -> httpx.Response:
+            if next(answers) == 429:
+                return httpx.Response(
+                    429, json={"code": "Throttling", "message": "x"}, headers={"retry-after": "3"}
+                )
+            return httpx.Response(200, json={"output": passed().output(), "request_id": "1"})
+
+        given = settings(self.URL, detector="http://detector.example")
+        status, _, _ = checked(given, transport=httpx.MockTransport(handler), sleep=waits.append)
+        assert status == 0
+        assert waits == [3.0, 3.0]
+
+    def test_one_that_always_throttles(self) -> None:
+        waits: list[float] = []
+        page = httpx.MockTransport(lambda _: httpx.Response(429, json={"code": "Throttling", "message": "x"}))
+        given = settings(self.URL, detector="http://detector.example")
+        status, (line,), _ = checked(given, transport=page, sleep=waits.append)
+        assert (status, line["verdict"], line["status"]) == (2, "error", 429)
+        assert waits == list(THROTTLED_WAITS)
+
+    @pytest.mark.parametrize("path", ["a.jpg", "/", "ftp://x.example/a.jpg"])
+    def test_a_local_file_cannot_be_fetched_from_there(self, path: str) -> None:
+        with pytest.raises(CheckError, match="local file"):
+            settings(self.URL, path, detector="http://detector.example")
+
+    @pytest.mark.parametrize(
+        "detector", ["detector.example", "ftp://x.example", "http://sk-1@x.example", "http://"]
+    )
+    def test_no_address(self, detector: str) -> None:
+        with pytest.raises(CheckError, match="--detector"):
+            settings(self.URL, detector=detector)
+
+
+class TestText:
+    def shown(self, given: CheckSettings, detect: Any = by_content) -> str:
+        out = io.StringIO()
+        run(given, judge=Judge(given, detect=detect), stdout=out, stderr=io.StringIO())
+        return out.getvalue()
+
+    def test_verdicts_and_what_to_do(self, folder: Path) -> None:
+        text = self.shown(settings("album/a.jpg", "album/b.PNG", "absent.jpg", json_lines=False))
+        assert "pass   album/a.jpg\n" in text
+        assert "reject album/b.PNG  InvalidFile.FacePose\n" in text
+        assert "Look straight" in text
+        assert "cannot be read" in text
+        assert "3 pictures: 1 pass, 1 reject, 1 error" in text
+
+    def test_every_measurement_beside_its_threshold(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "60")
+        checks = (
+            Check("resolution", 886.0, "400 to 7000", "pixels", Code.RESOLUTION, False),
+            Check("several people", None, "at most 1", "persons", Code.MULTI_HUMAN, False),
+            Check("head turned", 41.23, "at most 38", "°", Code.FACE_POSE, True),
+        )
+        explained = rejected()
+        explained = Answer(
+            **{name: getattr(explained, name) for name in Answer.__slots__ if name != "explanation"},
+            explanation=Explanation(checks, "head turned"),
+        )
+        text = self.shown(settings("album/b.PNG", json_lines=False, explain=True), FakeDetect(explained))
+        assert max(map(len, text.splitlines())) <= 60
+        rows = [re.split(r"\s{2,}", line.strip()) for line in text.splitlines()]
+        assert ["resolution", "886 pixels", "400 to 7000"] in rows
+        assert ["several people", "-", "at most 1"] in rows
+        assert ["decides", "head turned", "41.23°", "at most 38"] in rows
+
+    def test_a_name_cannot_steer_the_terminal(self, folder: Path) -> None:
+        Path("album/\x1b[31m[bold].jpg").write_bytes(b"pass")
+        text = self.shown(settings("album/\x1b[31m[bold].jpg", json_lines=False))
+        assert "\x1b" not in text
+        assert "[31m[bold].jpg" in text
+
+
+def test_report(folder: Path, tmp_path: Path) -> None:
+    Path("album/real.jpg").write_bytes(jpeg())
+    there = tmp_path / "report"
+    signed = "https://127.0.0.1/x.jpg?X-Amz-Signature=5ec2e7"
+    given = settings("album/real.jpg", "album/broken.jpeg", signed, report=str(there))
+    assert checked(given, detect=FakeDetect())[0] == 2
+    assert [path.name for path in (there / "pictures").iterdir()] == ["0001-real.jpg"]
+    sheet = (there / "index.html").read_text()
+    assert "album/real.jpg" in sheet
+    assert "album/broken.jpeg" in sheet
+    assert "5ec2e7" not in sheet
+
+
+def test_pictures_in_memory_are_bounded(tmp_path: Path) -> None:
+    """However many there are, a few per worker are ahead of the one that is shown."""
+    for number in range(200):
+        (tmp_path / f"{number:03}.jpg").write_bytes(b"pass")
+    lock, started, shown, ahead = threading.Lock(), 0, 0, 0
+
+    def detect(data: bytes, model: Model, ratio: str) -> Answer:
+        nonlocal started, ahead
+        with lock:
+            started += 1
+            ahead = max(ahead, started - shown)
+        return passed(model, ratio)
+
+    class Counting(io.StringIO):
+        def write(self, text: str) -> int:
+            nonlocal shown
+            with lock:
+                shown += 1
+            return len(text)
+
+    given = settings(str(tmp_path), workers=2)
+    assert run(given, judge=Judge(given, detect=detect), stdout=Counting(), stderr=io.StringIO()) == 0
+    assert started == shown == 200
+    assert ahead <= 2 * 4 + 2
+
+
+@pytest.fixture
+def command() -> Callable[..., Any]:
+    runner = CliRunner()
+    return lambda *options: runner.invoke(app, ["check", *options])
+
+
+def test_the_command_with_real_detectors(command: Callable[..., Any], tmp_path: Path) -> None:
+    path = tmp_path / "grey.jpg"
+    path.write_bytes(jpeg())
+    for model in Model:
+        result = command(str(path), "--model", model, "--json")
+        assert result.exit_code == 1, result.output
+        (line,) = map(json.loads, result.stdout.splitlines())
+        assert (line["verdict"], line["status"]) == ("reject", 200)
+
+
+def test_the_command_says_why_it_cannot(command: Callable[..., Any], tmp_path: Path) -> None:
+    result = command(str(tmp_path), "--model", "emo-detect-v1", "--json", "--detector", "http://127.0.0.1:1")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "local file" in result.stderr
+    assert command(str(tmp_path)).exit_code == 2
