@@ -42,22 +42,38 @@ def function_for(event: Any) -> str:
 
 
 @contextmanager
-def emulator_on(stack: LocalStack, function: str = "ScreenFunction", **changes: str) -> Iterator[Emulator]:
+def emulator_on(
+    stack: LocalStack,
+    function: str = "ScreenFunction",
+    *,
+    layers: tuple[str, ...] | None = None,
+    timeout: int | None = None,
+    **changes: str,
+) -> Iterator[Emulator]:
     """The built function under the emulator, with layers, variables and time-out as deployed on this stack.
 
     Args:
         stack: a running stack.
         function: logical id.
+        layers: logical ids of other layers than the deployed ones.
+        timeout: in seconds, another one than the deployed.
         changes: variables that differ from the deployed ones.
     """
     deployed = stack.client("lambda").get_function_configuration(
         FunctionName=stack.deployment.resources[function]
     )
     arns = [layer["Arn"] for layer in deployed.get("Layers", [])]
-    layers = tuple(name for name in ("ScreeningLayer", "DetectionLayer") if any(name in arn for arn in arns))
+    attached = tuple(
+        name for name in ("ScreeningLayer", "DetectionLayer") if any(name in arn for arn in arns)
+    )
     variables = deployed.get("Environment", {}).get("Variables", {})
     environment = variables | {"AWS_ENDPOINT_URL": stack.endpoint_url} | changes
-    with Emulator(function, environment=environment, layers=layers, timeout=deployed["Timeout"]) as emulator:
+    with Emulator(
+        function,
+        environment=environment,
+        layers=attached if layers is None else layers,
+        timeout=timeout or deployed["Timeout"],
+    ) as emulator:
         yield emulator
 
 
