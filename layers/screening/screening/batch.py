@@ -8,7 +8,7 @@ crashes the function takes nobody along twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cmp_to_key
 from itertools import groupby
@@ -100,7 +100,12 @@ class _Suspect:
 
 
 class Pipeline:
-    """The whole function behind its handler: `pipeline(event, context)`."""
+    """The whole function behind its handler: `pipeline(event, context)`.
+
+    Args:
+        max_receives: of the queue's redrive policy.
+        pool: where messages run in parallel; by default as many threads as a batch has messages.
+    """
 
     def __init__(
         self,
@@ -110,14 +115,14 @@ class Pipeline:
         *,
         max_receives: int = 20,
         waits: Waits | None = None,
-        threads: int = THREADS,
+        pool: Executor | None = None,
     ) -> None:
         self.screener = screener
         self._queue = queue
         self.watch = watch
         self._max_receives = max_receives
         self._waits = waits or Waits()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="screen")
+        self._pool = pool or ThreadPoolExecutor(THREADS, thread_name_prefix="screen")
 
     def __call__(self, event: Any, context: Context) -> dict[str, Any]:
         """`{"batchItemFailures": …}` for a batch, `{"screenings": [item, …]}` for an event given directly.
