@@ -81,7 +81,7 @@ invoke: setup $(HOST_BUILD) ## Run the built function on one event: EVENT=events
 	@$(BIN)/python -m screentest.artefact '$(or $(EVENT),$(error which event? make invoke EVENT=events/x.json))'
 
 .PHONY: test check bench soak fuzz deploy
-test: setup $(HOST_BUILD) ## Run the test suite (ARGS=... for pytest)
+test: setup $(HOST_BUILD) .aws-sam/lambda.built ## Run the test suite (ARGS=... for pytest)
 	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 check: setup .checkov/.installed ## Format, lint, types, template
