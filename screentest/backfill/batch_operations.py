@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from screening import routes
 from screening.backfill import ONLY, Reason
 from screentest.aws import translated
 from screentest.backfill.selection import Selection
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 PRIORITY: Final = 10
 """Of the account's jobs the highest goes first; this leaves room on both sides."""
 
-REPORTS: Final = "screentest-backfill"
+REPORTS: Final = routes.REPORTS.rstrip("/")
 """Folder of manifests and completion reports in the bucket itself; the job's role may write nowhere else."""
 
 STORAGE_CLASSES: Final = (

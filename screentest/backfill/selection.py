@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from screening.backfill import Reason
 from screening.models import ObjectRef, Trigger
-from screening.routes import is_folder
+from screening.routes import is_folder, is_report
 from screentest.aws import AwsError
 
 
@@ -21,6 +21,7 @@ class Skip(StrEnum):
     """Why an object is left out; the value is how the summary puts it."""
 
     FOLDER = "folder marker"
+    REPORT = "report of a backfill"
     ARCHIVED = "archived, cannot be read"
     SUFFIX = "other suffix"
     SIZE = "other size"
@@ -105,6 +106,8 @@ class Selection:
         """Why the listing alone is enough to leave the object out, if it is."""
         if is_folder(listed.ref(self.bucket)):
             return Skip.FOLDER
+        if is_report(listed.ref(self.bucket)):
+            return Skip.REPORT
         if self.suffixes and not listed.key.lower().endswith(tuple(s.lower() for s in self.suffixes)):
             return Skip.SUFFIX
         if (self.min_size is not None and listed.size < self.min_size) or (

@@ -52,8 +52,8 @@ class Functions:
     def __init__(self) -> None:
         self.state = "Enabled"
 
-    def list_event_source_mappings(self, FunctionName: str) -> dict[str, Any]:
+    def list_event_source_mappings(self, **_request: str) -> dict[str, Any]:
         return {"EventSourceMappings": [{"UUID": "1", "State": self.state}]}
 
-    def update_event_source_mapping(self, UUID: str, Enabled: bool) -> None:
-        self.state = "Enabled" if Enabled else "Disabled"
+    def update_event_source_mapping(self, **request: Any) -> None:
+        self.state = "Enabled" if request["Enabled"] else "Disabled"

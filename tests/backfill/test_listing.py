@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from backfill_place import Functions, MakeLister, Place
 from screening.backfill import Reason
 from screening.events import objects_in_body
 from screening.models import ObjectRef
+from screening.routes import Routes
 from screentest.aws import AwsError
 from screentest.backfill.queue import Pace, Queue
-from screentest.backfill.selection import Selection
-from screentest.backfill.sources import Bucket, Verdicts
+from screentest.backfill.selection import Listed, Selection
+from screentest.backfill.sources import BATCH_GET, Bucket, Verdicts
 from screentest.backfill.state import Job, Jobs, Phase, Request
 
 NAMES = [f"emo/1x1/{n:02}.jpg" for n in range(10)]
@@ -26,6 +28,10 @@ NAMES = [f"emo/1x1/{n:02}.jpg" for n in range(10)]
 def new_job(place: Place, **selection: Any) -> Job:
     chosen = Selection(bucket=place.bucket, **selection)
     return Job(chosen.job_id("moto"), "moto", chosen)
+
+
+def listed(key: str) -> Listed:
+    return Listed(key=key, version_id=None, etag="e", size=1, last_modified=datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def sent(place: Place) -> Counter[str]:
@@ -144,7 +150,7 @@ class DyingJobs(Jobs):
         super().save(job)
 
 
-@pytest.mark.parametrize("step", range(1, 5))
+@pytest.mark.parametrize("step", [1, 3])
 @pytest.mark.parametrize("kind", ["before", "after", "save"])
 def test_a_kill_loses_nothing_and_repeats_one_page_at_most(
     place: Place, make_lister: MakeLister, tmp_path: Path, kind: str, step: int
@@ -258,17 +264,13 @@ def test_a_bucket_that_is_not_there(place: Place) -> None:
 
 
 def test_the_table_is_asked_in_batches(place: Place) -> None:
-    from screening.routes import Routes
-    from screentest.backfill.sources import BATCH_GET
-
-    count = BATCH_GET * 2 + 1
-    for n in range(count):
-        place.decide(f"emo/1x1/{n}.jpg")
-        place.put(f"emo/1x1/{n}.jpg")
-    (page,) = Bucket(place.s3, place.bucket).pages()
-    wanted = [(listed, Routes.DEFAULT.screenings(listed.key)) for listed in page.objects]
+    objects = [listed(f"emo/1x1/{n}.jpg") for n in range(BATCH_GET * 2 + 1)]
+    decided = objects[:: BATCH_GET // 2]
+    for one in decided:
+        place.decide(one.key)
+    wanted = [(one, Routes.DEFAULT.screenings(one.key)) for one in objects]
     found = Verdicts(place.dynamodb, place.table).of(place.bucket, wanted)
-    assert len(found) == count
+    assert set(found) == {f"s3://{place.bucket}/{one.key}" for one in decided}
 
 
 def test_pausing_stops_what_empties_the_queue(place: Place) -> None:

@@ -12,6 +12,9 @@ from screening.models import ObjectRef, Screening
 OBJECT_SCREENINGS: Final = 8
 """Most screenings that an object may add by metadata, so that an uploader cannot order a hundred paid calls."""
 
+REPORTS: Final = "screentest-backfill/"
+"""Where the jobs of `screentest backfill` put their manifests and completion reports."""
+
 METADATA_KEY: Final = "screentest"
 """`x-amz-meta-screentest`, as S3's clients name it."""
 
@@ -76,6 +79,11 @@ Routes.DEFAULT = Routes(
         Route("animate-anyone/", (Screening.of("animate-anyone-detect-gen2"),)),
     )
 )
+
+
+def is_report(ref: ObjectRef) -> bool:
+    """Whether the object is a list or report that S3 made for a backfill: no picture, whatever the routes say."""
+    return ref.key.startswith(REPORTS)
 
 
 def is_folder(ref: ObjectRef) -> bool:

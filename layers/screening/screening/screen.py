@@ -215,8 +215,8 @@ class Screener:
         Never raises a `ScreeningError`: what must be tried again is in the report.
         """
         attempt = attempt or Attempt()
-        if routes.is_folder(ref):
-            self.watch.ignored(ref, "folder")
+        if routes.is_folder(ref) or routes.is_report(ref):
+            self.watch.ignored(ref, "folder" if routes.is_folder(ref) else "backfill report")
             return Report()
         try:
             screenings = self.screenings(ref)
