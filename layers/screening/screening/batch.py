@@ -26,6 +26,10 @@ from screening.watch import Watch
 THREADS: Final = 10
 """Messages at work at a time: the batch size of the event source."""
 
+INFERENCE_THREADS: Final = 2
+"""The same where the detector is in this process and judges one picture at a time: the calls to AWS for one overlap
+with the judging of another, and none waits long for its turn."""
+
 LAST_ATTEMPTS: Final = 2
 """Receives that only record what happened; the second is there in case the first dies."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from screening import events
-from screening.batch import THREADS, Context, Pipeline
+from screening.batch import INFERENCE_THREADS, THREADS, Context, Pipeline
 from screening.client import DetectionClient
 from screening.errors import SettingsError
 from screening.objects import Objects
@@ -79,6 +80,9 @@ def pipeline(
         UploadQueue(aws.sqs, settings.screen_queue_url, settings.dead_letter_queue_url),
         watch,
         max_receives=settings.max_receive_count,
+        pool=ThreadPoolExecutor(
+            INFERENCE_THREADS if settings.detector == SELF_HOSTED else THREADS, thread_name_prefix="screen"
+        ),
     )
 
 
