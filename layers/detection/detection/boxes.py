@@ -14,13 +14,13 @@ EMOJI_SCALE = 2.2
 EMOJI_LIFT = 0.06
 HALF_BODY_ASPECT = (3, 4)
 HALF_BODY_TOP = 0.9
-"""Margin above the face box in face heights: the same as EMO's 1:1 box has (0.5 × 2.5 - 0.5 + 0.15)."""
+"""Margin above the face box in face heights: the same as EMO's 1:1 box has (0.5 x 2.5 - 0.5 + 0.15)."""
 
 FloatBox = tuple[float, float, float, float]
 
 
 def _place(cx: float, cy: float, w: int, h: int, width: int, height: int) -> Box:
-    """A `w` × `h` box centred near `(cx, cy)`, moved into the frame `width` × `height` (which must hold it)."""
+    """A `w` x `h` box centred near `(cx, cy)`, moved into the frame `width` x `height` (which must hold it)."""
     x1 = min(max(round(cx - w / 2), 0), width - w)
     y1 = min(max(round(cy - h / 2), 0), height - h)
     return (x1, y1, x1 + w, y1 + h)

@@ -129,10 +129,9 @@ def _judge(model: Model, ratio: str, m: Measurements, size: Check) -> Answer:
     width, height = m.picture.width, m.picture.height
     checks, failure = [], None
     for rule in rules(model, ratio):
-        value = rule.measure(m)
+        value = rule.value(m)
         failed = rule.fails(value)
-        number = None if value is None else float(value)
-        checks.append(Check(rule.name, number, rule.limit, rule.unit, rule.code, failed))
+        checks.append(Check(rule.name, value, rule.limit, rule.unit, rule.code, failed))
         if failed:
             failure = rule
             break

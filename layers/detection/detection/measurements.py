@@ -200,6 +200,16 @@ class Measurements:
         """That the main face is a face seen from the front half, 0 to 1; 0 without a face."""
         return self.mesh.presence if self.mesh else 0.0
 
+    @property
+    def visible(self) -> bool:
+        """Whether the main face can be seen."""
+        return self.presence >= t.PRESENCE_MIN
+
+    @cached_property
+    def facing_away(self) -> bool:
+        """Whether the back is seen: no face, and the left shoulder left in the image."""
+        return not self.visible and self.shoulders_swapped
+
     @cached_property
     def body_score(self) -> float:
         """Score of BlazePose's body detector, 0 without."""
@@ -455,7 +465,7 @@ class Measurements:
         return len(self._seen(poses.LEFT_KNEE, poses.RIGHT_KNEE))
 
     @cached_property
-    def seated(self) -> float | None:
+    def torso_thigh_angle(self) -> float | None:
         """Smallest angle between torso and thigh, degrees; only where a knee is seen."""
         p = self.pose
         if p is None or not self.knees:
@@ -480,11 +490,11 @@ class Measurements:
         return min(1.0, max(0.0, (self.picture.size[1] - knee) / max(ankle - knee, 1.0)))
 
     @cached_property
-    def torso_share(self) -> float | None:
-        """How much of the way from shoulders to hips the frame shows, 0 to 1."""
+    def torso_share(self) -> float:
+        """How much of the way from shoulders to hips the frame shows, 0 to 1; 0 without a body."""
         p = self.pose
         if p is None:
-            return None
+            return 0.0
         shoulders = float(p.points[[poses.LEFT_SHOULDER, poses.RIGHT_SHOULDER], 1].mean())
         hips = float(p.points[[poses.LEFT_HIP, poses.RIGHT_HIP], 1].mean())
         return min(1.0, max(0.0, (self.picture.size[1] - shoulders) / max(hips - shoulders, 1.0)))

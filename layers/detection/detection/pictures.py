@@ -102,7 +102,7 @@ def probe(data: bytes) -> Header:
     if width < 1 or height < 1:
         raise UnreadablePicture(f"the {kind} header names an empty picture")
     if max(width, height) > MAX_SIDE:
-        raise PictureTooLarge(f"{width} × {height} pixels: no side may be longer than {MAX_SIDE}")
+        raise PictureTooLarge(f"{width} x {height} pixels: no side may be longer than {MAX_SIDE}")
     return Header(kind, width, height)
 
 
@@ -160,7 +160,7 @@ def decode(data: bytes, header: Header) -> Picture:
         UnreadablePicture: truncated or broken.
     """
     if header.width * header.height > MAX_PIXELS:
-        raise PictureTooLarge(f"{header.width} × {header.height} pixels are more than {MAX_PIXELS:,}")
+        raise PictureTooLarge(f"{header.width} x {header.height} pixels are more than {MAX_PIXELS:,}")
     try:
         return _decode(data, header)
     except MemoryError:

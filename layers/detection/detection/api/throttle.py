@@ -23,13 +23,16 @@ class Limits:
         fetching: pictures being downloaded at a time. A download only waits, so there are many.
         fetching_from_one_host: of these, from one host and port, so that a single slow image host leaves room.
         waiting: downloaded pictures that wait for a detector or are being judged.
-        held_bytes: picture bytes in memory at a time, over all requests.
+        held_bytes: of picture files in memory at a time, over all requests.
+        decoding_bytes: of pictures being decoded at a time, as their headers promise; one that needs more is decoded
+            alone. A server of two workers stays near 1 GB with the largest legal pictures.
     """
 
     fetching: int = 96
     fetching_from_one_host: int = 64
     waiting: int = 32
     held_bytes: int = 256 * 1024 * 1024
+    decoding_bytes: int = 512 * 1024 * 1024
 
     @property
     def in_flight(self) -> int:
@@ -50,6 +53,9 @@ class Throttle:
         self._hosts: Counter[tuple[str, int]] = Counter()
         self._waiting = 0
         self._held = 0
+        self._turn = threading.Lock()
+        self._decoding = 0
+        self._decoded = threading.Condition(self._lock)
 
     @contextmanager
     def fetching(self, host: str, port: int) -> Iterator[None]:
@@ -94,6 +100,20 @@ class Throttle:
         finally:
             with self._lock:
                 self._waiting -= 1
+
+    @contextmanager
+    def decoding(self, size: int) -> Iterator[None]:
+        """Memory for decoding a picture of `size` bytes, waited for in order of arrival."""
+        size = min(size, self._limits.decoding_bytes)
+        with self._turn, self._lock:
+            self._decoded.wait_for(lambda: self._decoding + size <= self._limits.decoding_bytes)
+            self._decoding += size
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._decoding -= size
+                self._decoded.notify()
 
     @contextmanager
     def holding(self) -> Iterator[Allowance]:

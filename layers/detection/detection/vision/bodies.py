@@ -1,4 +1,4 @@
-"""Persons: MoveNet MultiPose Lightning (256 × 256), up to six, with the seventeen COCO key points."""
+"""Persons: MoveNet MultiPose Lightning (256 x 256), up to six, with the seventeen COCO key points."""
 
 from __future__ import annotations
 

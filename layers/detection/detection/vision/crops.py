@@ -33,7 +33,7 @@ class Region:
 
 
 def cut(image: Image.Image, region: Region, size: int, *, replicate: bool = True) -> Pixels:
-    """The region resampled to `size` × `size`; outside the frame the edge is repeated, or black.
+    """The region resampled to `size` x `size`; outside the frame the edge is repeated, or black.
 
     Reductions by more than half are averaged first, so that nothing aliases.
     """

@@ -1,4 +1,4 @@
-"""Faces: BlazeFace, full range, sparse (192 × 192), with six key points."""
+"""Faces: BlazeFace, full range, sparse (192 x 192), with six key points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hands: palm detector (192 × 192), and 21 points with the presence of a hand (224 × 224)."""
+"""Hands: palm detector (192 x 192), and 21 points with the presence of a hand (224 x 224)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Body pose: BlazePose, its own detector (224 × 224) and 33 points in two and three dimensions (256 × 256)."""
+"""Body pose: BlazePose, its own detector (224 x 224) and 33 points in two and three dimensions (256 x 256)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DETECTOR_SIZE = 224
 _SIZE = 256
 _ANCHORS = anchors((28, 2), (14, 2), (7, 6))
 _REACH = 2.5
-"""Side of the region in distances from mid hip to circle point: 2 × 1.25, as the network was trained."""
+"""Side of the region in distances from mid hip to circle point: 2 x 1.25, as the network was trained."""
 
 
 @dataclass(frozen=True, slots=True)

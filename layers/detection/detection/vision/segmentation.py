@@ -1,4 +1,4 @@
-"""Which pixels are a person: selfie segmentation (256 × 256, the picture stretched)."""
+"""Which pixels are a person: selfie segmentation (256 x 256, the picture stretched)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ class Segmentation:
         self._network = Network("selfie_segmentation.tflite")
 
     def __call__(self, image: Image.Image, box: tuple[float, float, float, float] | None = None) -> Array:
-        """Probability of a person, 256 × 256 over `box` (`x1, y1, x2, y2`, inside the frame) or the whole picture."""
+        """Probability of a person, 256 x 256 over `box` (`x1, y1, x2, y2`, inside the frame) or the whole picture."""
         small = image.resize((_SIZE, _SIZE), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
         return self._network(np.asarray(small)[None].astype(np.float32) / np.float32(255))[0][0, :, :, 0]
