@@ -24,11 +24,8 @@ HIDDEN: Final = 600
 """Seconds for which a message that was read stays hidden from other readers, this command's next look included."""
 
 RECEIVE_BATCH: Final = 10
-EMPTY_LOOKS: Final = 2
-"""Receives without a message before the queue is held to be empty: SQS asks a sample of its servers each time, and
-all of them only when told to wait."""
-
 WAIT_SECONDS: Final = 1
+"""Long polling: SQS then asks all of its servers, so that an empty answer means an empty queue."""
 
 NO_CODE: Final = "unknown"
 
@@ -124,7 +121,9 @@ class DeadLetters:
         origin: str,
         codes: Codes,
         clock: Callable[[], float] = time.time,
+        wait: int = WAIT_SECONDS,
     ) -> None:
+        self._wait = wait
         self._client = client
         self._url = url
         self._origin = origin
@@ -152,19 +151,19 @@ class DeadLetters:
             AwsError: the queue may not be read.
         """
         seen: set[str] = set()
-        empty = 0
-        while empty < EMPTY_LOOKS:
+        while True:
             with translated("read the dead-letter queue", needs=PERMISSIONS):
                 answer = self._client.receive_message(
                     QueueUrl=self._url,
                     MaxNumberOfMessages=RECEIVE_BATCH,
                     VisibilityTimeout=HIDDEN,
-                    WaitTimeSeconds=WAIT_SECONDS,
+                    WaitTimeSeconds=self._wait,
                     MessageAttributeNames=["All"],
                     MessageSystemAttributeNames=["All"],
                 )
             new = [message for message in answer.get("Messages", []) if message["MessageId"] not in seen]
-            empty = 0 if new else empty + 1
+            if not new:
+                return
             for message in new:
                 seen.add(message["MessageId"])
                 yield self._letter(message)
