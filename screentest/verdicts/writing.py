@@ -62,7 +62,8 @@ def write_json(items: Iterable[Item], out: IO[str]) -> int:
 
 def write_csv(items: Iterable[Item], out: IO[str]) -> int:
     """A header and one row an item. Returns how many items."""
-    writer = csv.writer(out, lineterminator="\n")
+    # RFC 4180's line ends: with others, the writer leaves a lone carriage return in a key unquoted.
+    writer = csv.writer(out)
     writer.writerow(COLUMNS)
     count = 0
     for count, item in enumerate(items, start=1):  # noqa: B007 - the count is the result

@@ -62,6 +62,7 @@ class Queues:
             origin=self.origin,
             codes=Codes(self.dynamodb, self.table),
             clock=lambda: NOW,
+            wait=0,
         )
 
     def bury(self, body: str, code: str | None = None) -> None:

@@ -13,16 +13,35 @@ from screening.table import encode
 
 Table = tuple[Any, str]
 
-ITEMS: list[dict[str, Any]] = [
-    {"key": "emo/1x1/a.jpg", "verdict": "pass", "screened_at": "2026-01-01T00:00:00.000Z", "face_bbox": [1, 2, 3, 4]},
-    {"key": "emo/1x1/a.jpg.bak", "verdict": "pass", "screened_at": "2026-01-02T00:00:00.000Z"},
-    {"key": "emo/1x1/b.jpg", "verdict": "reject", "code": "InvalidFile.NoHuman", "screened_at": "2026-01-03T00:00:00.000Z"},
-    {"key": "emo/1x1/c.jpg", "verdict": "reject", "code": "InvalidFile.FacePose", "screened_at": "2026-01-04T00:00:00.000Z"},
-    {"key": "emo/1x1/d.jpg", "verdict": "error", "code": "Throttling", "screened_at": "2026-01-05T00:00:00.000Z"},
-    {"key": "emo/1x1/e.jpg", "verdict": "error", "code": "InvalidApiKey", "screened_at": "2026-01-06T00:00:00.000Z"},
-    {"key": "emo/1x1/f.jpg", "lease_until": 1.5},
-    {"key": "emoji/g.jpg", "verdict": "pass", "model": "emoji-detect-v1", "screened_at": "2026-01-07T00:00:00.000Z"},
-]  # fmt: skip
+EMO = ("emo-detect-v1", "emo/1x1/")
+ROWS: list[tuple[str, str | None, str | None, int | None]] = [
+    ("a.jpg", "pass", None, 1),
+    ("a.jpg.bak", "pass", None, 2),
+    ("b.jpg", "reject", "InvalidFile.NoHuman", 3),
+    ("c.jpg", "reject", "InvalidFile.FacePose", 4),
+    ("d.jpg", "error", "Throttling", 5),
+    ("e.jpg", "error", "InvalidApiKey", 6),
+    ("f.jpg", None, None, None),
+    ("g.jpg", "pass", None, 7),
+]
+"""Name, verdict, code, day of January 2026; one has no verdict yet, the last is of another model."""
+
+
+def make_item(name: str, verdict: str | None, code: str | None, day: int | None) -> dict[str, Any]:
+    model, folder = ("emoji-detect-v1", "emoji/") if name == "g.jpg" else EMO
+    item = {
+        "object": f"s3://portraits/{folder}{name}",
+        "screening": f"{model}#1x1#-",
+        "bucket": "portraits",
+        "key": folder + name,
+        "model": model,
+        "ratio": "1x1",
+        "verdict": verdict,
+        "code": code,
+        "screened_at": f"2026-01-{day:02}T00:00:00.000Z" if day else None,
+        "lease_until": None if verdict else 1.5,
+    }
+    return {attribute: value for attribute, value in item.items() if value is not None}
 
 
 def make_table(moto: str, *, index: bool) -> Table:
@@ -53,10 +72,8 @@ def make_table(moto: str, *, index: bool) -> Table:
         ],
         **({"GlobalSecondaryIndexes": [by_verdict]} if index else {}),
     )
-    for given in ITEMS:
-        item = {"model": "emo-detect-v1", "bucket": "portraits", "ratio": "1x1"} | given
-        item |= {"object": f"s3://portraits/{given['key']}", "screening": f"{item['model']}#1x1#-"}
-        client.put_item(TableName=name, Item=encode(item))
+    for row in ROWS:
+        client.put_item(TableName=name, Item=encode(make_item(*row)))
     return client, name
 
 

@@ -110,7 +110,7 @@ questions = st.builds(
 
 
 @given(question=questions, limit=st.integers(0, 4))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_way_of_reading_finds_the_same(
     table: Table, plain_table: Table, question: Question, limit: int
 ) -> None:

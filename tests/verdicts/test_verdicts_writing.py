@@ -94,7 +94,7 @@ def test_json_lines_are_the_items(table: Table, run_cli: Run) -> None:
 
 def test_csv_has_a_header_even_when_empty(table: Table, run_cli: Run) -> None:
     result = run_cli("--table", table[1], "--code", "Nothing", "--format", "csv")
-    assert result.stdout == ",".join(writing.COLUMNS) + "\n"
+    assert result.stdout.splitlines() == [",".join(writing.COLUMNS)]
     assert "no verdict matches" in result.stderr
 
 
@@ -119,7 +119,6 @@ def test_a_cut_table_says_so(table: Table, run_cli: Run, monkeypatch: pytest.Mon
         (["--since", "2026-02-01", "--until", "2026-01-01"], "--since is not before --until"),
         (["--verdict", "pass", "--code", "Throttling"], "only rejections and errors have a code"),
         (["--table", "no-such-table"], "cannot describe the table no-such-table"),
-        ([], "there is no stack named screentest"),
     ],
 )
 def test_what_cannot_be_answered_says_what_to_do(run_cli: Run, arguments: list[str], words: str) -> None:
