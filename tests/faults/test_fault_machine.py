@@ -111,7 +111,7 @@ class Machine:
         if self.world.visible() and len(self.running) < FUNCTIONS:
             moves += ["start"] * 3
         if self.running:
-            moves += ["step"] * 12
+            moves += ["step"] * 10 + ["finish"]
         getattr(self, self.choose(moves))()
         self.running = [invocation for invocation in self.running if not invocation.done]
 
@@ -178,6 +178,13 @@ class Machine:
         self.world.now += 0.01
         invocation.step(fate)
 
+    def finish(self) -> None:
+        """One function runs to its end while the others stand still."""
+        invocation = self.choose(self.running)
+        while not invocation.done:
+            self.world.now += 0.01
+            invocation.step(Fate.DONE)
+
     def _kill(self, invocation: Invocation) -> None:
         if not invocation.done:
             self.faults += 1
@@ -225,7 +232,7 @@ def check(machine: Machine, key: str, version: Version) -> None:
     world = machine.world
     screenings = world.routes.screenings(key)
     items = [world.item(key, screening, version) for screening in screenings]
-    for screening, item in zip(screenings, items, strict=True):
+    for item in items:
         assert item is not None
         assert "lease_until" not in item
         assert item["sequencer"] == version.sequencer
@@ -268,7 +275,8 @@ def check_calls(machine: Machine) -> None:
     allowed = 0
     for key, versions in machine.uploads.items():
         for version in versions:
-            calls_each = 2 if version.content == "garbage" else 1
+            # Without versions an upload's signed address may by then show the garbage that came after it.
+            calls_each = 2 if version.content == "garbage" or not machine.world.versioned else 1
             allowed += calls_each * len(machine.world.routes.screenings(key))
     assert sum(asked.values()) <= allowed + 2 * machine.faults
 
@@ -310,6 +318,131 @@ def test_a_fault_at_one_effect(effect: str, fate: Fate, content: str) -> None:
     assert sum(world.calls.values()) <= 1 + crash_of_the_call
     if effect in ("write_tags", "publish", "note", "delete"):
         assert sum(world.calls.values()) == 1, "a verdict that is recorded is never asked for again"
+
+
+class Staged:
+    """Two functions and one key in a bucket without versions, in an order that a test spells out."""
+
+    def __init__(self, *, versioned: bool = False) -> None:
+        self.world = World(versioned=versioned)
+        self.screening = Screening.of("emo-detect-v1")
+
+    def upload(self, content: str) -> tuple[Version, SqsMessage]:
+        version = self.world.upload("one/a.jpg", content)
+        return version, list(self.world.queue.values())[-1]
+
+    def start(self, message: SqsMessage) -> Invocation:
+        return Invocation(self.world, [message])
+
+    def until(self, invocation: Invocation, effect: str) -> Invocation:
+        while not invocation.done and invocation.effect[0] != effect:
+            self.world.now += 0.01
+            invocation.step(Fate.DONE)
+        assert invocation.effect[0] == effect
+        return invocation
+
+    def run(self, invocation: Invocation) -> None:
+        while not invocation.done:
+            self.world.now += 0.01
+            invocation.step(Fate.DONE)
+
+    def item(self, version: Version) -> dict[str, Any]:
+        item = self.world.item("one/a.jpg", self.screening, version)
+        assert item is not None
+        return item
+
+
+def test_a_slow_writer_does_not_leave_its_tags_on_a_later_upload() -> None:
+    stage = Staged()
+    _, first = stage.upload("pass")
+    slow = stage.until(stage.start(first), "write_tags")
+    later, second = stage.upload("reject")
+    stage.run(stage.start(second))
+    stage.run(slow)
+    assert later.tags["screentest"] == "reject"
+    assert not any("face" in name for name in later.tags)
+    assert (stage.item(later)["verdict"], stage.item(later)["sequencer"]) == ("reject", later.sequencer)
+
+
+def test_a_slow_writer_leaves_no_gate_on_an_upload_that_is_not_judged_yet() -> None:
+    stage = Staged()
+    _, first = stage.upload("pass")
+    slow = stage.until(stage.start(first), "write_tags")
+    later, _ = stage.upload("reject")
+    stage.run(slow)
+    assert "screentest" not in later.tags
+
+
+def test_what_was_overwritten_while_the_detector_looked_is_not_what_was_judged() -> None:
+    stage = Staged()
+    first, message = stage.upload("reject")
+    looking = stage.until(stage.start(message), "call")
+    later, _ = stage.upload("pass")
+    stage.run(looking)
+    item = stage.item(first)
+    assert (item["verdict"], item["code"]) == ("error", "ObjectGone")
+    assert item["sequencer"] == first.sequencer
+    assert "screentest" not in later.tags
+    w.settle(stage.world)
+    assert stage.item(later)["verdict"] == "pass"
+    assert later.tags["screentest"] == "pass"
+
+
+def test_an_earlier_event_that_comes_late_changes_nothing_and_asks_nobody() -> None:
+    stage = Staged()
+    _, first = stage.upload("reject")
+    later, second = stage.upload("pass")
+    stage.run(stage.start(second))
+    before, calls = dict(stage.item(later)), sum(stage.world.calls.values())
+    stage.run(stage.start(first))
+    assert stage.item(later) == before
+    assert sum(stage.world.calls.values()) == calls
+    assert later.tags["screentest"] == "pass"
+    assert not stage.world.topic
+
+
+def test_the_same_picture_uploaded_again_is_a_new_screening() -> None:
+    stage = Staged()
+    stage.upload("reject")
+    w.settle(stage.world)
+    later, _ = stage.upload("reject")
+    w.settle(stage.world)
+    assert stage.item(later)["sequencer"] == later.sequencer
+    assert sum(stage.world.calls.values()) == 2
+    assert len(stage.world.topic) == 2
+    assert later.tags["screentest"] == "reject"
+
+
+def test_of_two_that_take_over_a_dead_claim_one_asks_the_detector() -> None:
+    stage = Staged(versioned=True)
+    version, message = stage.upload("pass")
+    stage.until(stage.start(message), "call").kill()
+    stage.world.now += 400
+    stage.world.send(message.body)
+    one, other = (stage.start(each) for each in stage.world.visible())
+    for taker in (one, other):
+        stage.until(taker, "claim")
+        taker.step(Fate.DONE)
+    assert (one.effect[0], other.effect[0]) == ("table", "table"), "both saw the same dead claim"
+    stage.run(one)
+    stage.run(other)
+    w.settle(stage.world)
+    assert sum(stage.world.calls.values()) == 1
+    assert version.tags["screentest"] == "pass"
+
+
+def test_while_one_is_at_work_a_duplicate_waits_for_it() -> None:
+    stage = Staged(versioned=True)
+    _, message = stage.upload("pass")
+    working = stage.until(stage.start(message), "call")
+    stage.world.send(message.body)
+    duplicate = stage.world.visible()[0]
+    stage.run(stage.start(duplicate))
+    assert duplicate.id in stage.world.queue
+    assert 60 < duplicate.visible_at - stage.world.now < 80, "as long as the lease, not longer"
+    stage.run(working)
+    w.settle(stage.world)
+    assert sum(stage.world.calls.values()) == 1
 
 
 def test_without_faults_each_picture_is_asked_for_once_however_often_it_is_delivered() -> None:
