@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -520,6 +521,25 @@ class TestThrottle:
                 allowance.take(3)
         with throttle.holding() as allowance:
             allowance.take(10)
+
+    def test_large_pictures_are_decoded_one_at_a_time(self) -> None:
+        throttle = Throttle(Limits(decoding_bytes=10))
+        inside, most, lock = 0, 0, threading.Lock()
+
+        def decode(size: int) -> None:
+            nonlocal inside, most
+            with throttle.decoding(size):
+                with lock:
+                    inside += min(size, 10)
+                    most = max(most, inside)
+                time.sleep(0.001)
+                with lock:
+                    inside -= min(size, 10)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(decode, [0, 3, 4, 100, 6, 5, 10, 1] * 10))
+        assert inside == 0
+        assert 5 <= most <= 10
 
 
 def tls_host(folder: Path, data: bytes) -> tuple[int, ssl.SSLContext]:

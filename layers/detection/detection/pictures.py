@@ -177,13 +177,17 @@ def _decode(data: bytes, header: Header) -> Picture:
         factor = max(image.size) // WORKING_SIDE
         if header.format == "JPEG" and factor > 1:
             opened.draft(None, (-(-image.width // factor), -(-image.height // factor)))
-        image.load()
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+        if header.format == "WEBP":
+            image = _first_frame(opened)
+        else:
+            image.load()
+        # PNG may keep its orientation behind the pixels.
+        turn = _UPRIGHT.get(opened.getexif().get(_ORIENTATION, 1))
         transparency = "transparency" in image.info
         if (
             factor > 1
             and image.size == (header.width, header.height)
-            and image.mode in {"L", "RGB", "RGBA", "CMYK"}
+            and image.mode in {"L", "RGB", "RGBX", "RGBA", "CMYK"}
         ):
             image = image.reduce(factor)
         image = _flatten(image, transparency)
@@ -191,3 +195,14 @@ def _decode(data: bytes, header: Header) -> Picture:
         return Picture(image, header.width, header.height)
     width, height = (header.height, header.width) if turn in _SWAPPING else (header.width, header.height)
     return Picture(image.transpose(turn), width, height)
+
+
+def _first_frame(opened: Image.Image) -> Image.Image:
+    """The pixels of a WebP picture, without libwebp's two canvases behind them, and without a copy: Pillow's own way
+    holds four of them at a time, 784 MB for the largest legal picture."""
+    decoder, opened._decoder = opened._decoder, None  # type: ignore[attr-defined]
+    frame = decoder.get_next()
+    if frame is None:
+        raise UnreadablePicture("the WebP picture has no whole frame")
+    mode = opened.rawmode  # type: ignore[attr-defined]
+    return Image.frombuffer(mode, opened.size, frame[0], "raw", mode, 0, 1)
