@@ -29,7 +29,8 @@ from detection.vision.ssd import Detection
 
 def luma(pixels: Pixels) -> Array:
     """Luma of RGB pixels, 0 to 255."""
-    return pixels @ np.array([0.299, 0.587, 0.114], np.float32)
+    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    return np.asarray(pixels.astype(np.float32) @ weights, np.float32)
 
 
 class Networks:
@@ -329,7 +330,9 @@ class Measurements:
     @cached_property
     def posed(self) -> bool:
         """Whether the head is near enough to frontal for the mesh to be trusted in detail."""
-        return self.yaw is not None and self.roll is not None and self.yaw < t.YAW_MAX and self.roll < 60
+        if self.yaw is None or self.roll is None:
+            return False
+        return self.yaw < t.YAW_MAX and self.roll < t.ROLL_MAX
 
     @cached_property
     def shoulders_swapped(self) -> bool:
@@ -479,15 +482,22 @@ class Measurements:
 
     @cached_property
     def shin_share(self) -> float | None:
-        """How much of the shins the frame shows, 0 to 1; only where a knee is seen."""
-        p = self.pose
-        if p is None or not self.knees:
+        """How much of the shins is seen although no ankle is, in lengths of the thigh; only where knees are seen.
+
+        MoveNet places knees that it sees better than BlazePose, which follows its idea of a whole body.
+        """
+        p, body = self.pose, self.body
+        if p is None or body is None:
             return None
         if self.ankles:
-            return 1.0
-        knee = float(p.points[[poses.LEFT_KNEE, poses.RIGHT_KNEE], 1].mean())
-        ankle = float(p.points[[poses.LEFT_ANKLE, poses.RIGHT_ANKLE], 1].mean())
-        return min(1.0, max(0.0, (self.picture.size[1] - knee) / max(ankle - knee, 1.0)))
+            return 0.0
+        knees = [bodies.LEFT_KNEE, bodies.RIGHT_KNEE]
+        if float(body.scores[knees].mean()) < t.KNEES_SEEN:
+            return None
+        thigh = p.points[[poses.LEFT_KNEE, poses.RIGHT_KNEE]] - p.points[[poses.LEFT_HIP, poses.RIGHT_HIP]]
+        length = float(np.linalg.norm(thigh, axis=1).max())
+        below = self.picture.size[1] - float(body.points[knees, 1].mean())
+        return max(0.0, below / max(length, 1.0))
 
     @cached_property
     def torso_share(self) -> float:

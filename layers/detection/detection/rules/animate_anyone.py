@@ -42,8 +42,8 @@ LEGS_CUT = Rule(
     "legs are in the frame down to the ankles, or not below the knees",
     lambda m: m.shin_share,
     Code.BODY_POSE,
-    at_least=t.SHIN_SHARE_MIN,
-    unit="of the shins",
+    at_most=t.SHIN_SHARE_MAX,
+    unit="thigh lengths",
     applies=somebody,
 )
 BODY_CUT = Rule(
