@@ -277,7 +277,18 @@ class Screener:
             self._finish(ref, cases, attempt)
         elif held is not None:
             self._write(held)
+        if any(case.stale for case in cases):
+            self._leave_to_later_upload(ref, cases)
         return self._report(cases, attempt)
+
+    def _leave_to_later_upload(self, ref: ObjectRef, cases: list[_Case]) -> None:
+        """A later upload owns the item. An earlier delivery of this one may have died just after its tags landed
+        there, and nobody else would notice."""
+        try:
+            self._mend(ref, cases)
+        except ScreeningError as error:
+            self.watch.troubled(ref, None, error)
+            cases[-1].error = cases[-1].error or error
 
     def _report(self, cases: list[_Case], attempt: Attempt) -> Report:
         items = [case.item for case in cases if case.item is not None and (case.written or not case.fresh)]
@@ -473,13 +484,16 @@ class Screener:
                     return next((case.error for case in cases if case.error), None)
                 if not plan.changed:
                     break
+                if not ref.version_id and not any(case.fresh for case in cases) and self._overwritten(ref):
+                    self._mend(ref, cases)
+                    break
                 try:
                     self.objects.write_tags(ref, plan.tags)
                 except TagsConflict:
                     if tries == TAG_TRIES:
                         raise
                     continue
-                if not ref.version_id:
+                if not ref.version_id and self._overwritten(ref):
                     self._mend(ref, cases)
                 break
         except ObjectGone as error:
@@ -522,28 +536,34 @@ class Screener:
         except ScreeningError as second:
             case.error, case.item = second, None
 
-    def _mend(self, ref: ObjectRef, cases: list[_Case]) -> None:
-        """In a bucket without versions the tags may have landed on a later upload: then give it what it deserves."""
+    def _overwritten(self, ref: ObjectRef) -> bool:
         try:
             self._unchanged(ref, self.objects.head(ref))
         except ObjectGone:
-            pass
-        else:
+            return True
+        return False
+
+    def _mend(self, ref: ObjectRef, cases: list[_Case]) -> None:
+        """Give whatever is there now under the key the tags that it deserves.
+
+        In a bucket without versions a set of tags may land on a later upload, after its own. So each write is checked
+        against what the bucket and the table say by then, until they agree.
+        """
+        try:
+            for _ in range(TAG_TRIES):
+                there = self.objects.head(ref)
+                found = [(case.screening, self.table.get(records.key(ref, case.screening))) for case in cases]
+                current = [
+                    (screening, item if item and _is_decided(item, there.etag) else None)
+                    for screening, item in found
+                ]
+                plan = tags.plan(self.objects.tags(ref), current)
+                if not plan.changed:
+                    return
+                self.objects.write_tags(ref, plan.tags)
+        except ObjectGone:
             return
-        there = self.objects.head(ref)
-        later = [(case.screening, self.table.get(records.key(ref, case.screening))) for case in cases]
-        mended = tags.plan(
-            self.objects.tags(ref),
-            [
-                (
-                    screening,
-                    item if item and item.get("etag") == there.etag and "lease_until" not in item else None,
-                )
-                for screening, item in later
-            ],
-        )
-        if mended.changed:
-            self.objects.write_tags(ref, mended.tags)
+        raise TagsConflict("others kept writing to the same object")
 
     def _clear_foreign_gate(self, ref: ObjectRef, cases: list[_Case]) -> None:
         """Nothing is decided yet: what looks like a verdict on this upload was copied or forged."""
@@ -554,6 +574,8 @@ class Screener:
             plan = tags.plan(current, [(case.screening, None) for case in cases])
             if plan.changed:
                 self.objects.write_tags(ref, plan.tags)
+                if not ref.version_id:
+                    self._mend(ref, cases)
         except ScreeningError as error:
             # The message comes again anyway.
             self.watch.troubled(ref, None, error)
@@ -586,6 +608,10 @@ class Screener:
         at = records.timestamp(now)
         self.table.note(item, notified_at=at)
         case.item = item | {"notified_at": at}
+
+
+def _is_decided(item: Mapping[str, Any], etag: str) -> bool:
+    return item.get("etag") == etag and "verdict" in item and "lease_until" not in item
 
 
 def _last_cause(seen: Mapping[str, Any] | None) -> tuple[str, str]:
