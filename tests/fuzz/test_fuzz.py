@@ -1,0 +1,123 @@
+"""A seeded tenth of the fuzzing of pictures, and the API fuzzed from its own OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from detection import Answer, Code, Explanation, Model, UnreadablePicture
+from detection.api import DetectionApi
+from detection.api.fetch import HttpFetcher
+from detection.api.openapi import document
+from detection.api.wsgi import application
+from detection.codes import message
+
+HERE = Path(__file__).parent
+FULL = os.environ.get("SCREENTEST_FUZZ") == "full"
+EXAMPLES = 2_000 if FULL else 120
+
+
+def fuzz_pictures(*options: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, str(HERE / "fuzz_pictures.py"), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=3_000,
+    )
+    assert done.stdout, done.stderr[-4_000:]
+    figures: dict[str, Any] = json.loads(done.stdout)
+    assert figures["failures"] == []
+    assert done.returncode == 0
+    return figures
+
+
+def test_pictures() -> None:
+    figures = fuzz_pictures("--count", "520")
+    assert figures["pictures"] == 520
+    assert len(figures["outcomes"]) >= 6
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FULL, reason="`make fuzz` runs it")
+def test_ten_times_as_many_pictures(capsys: pytest.CaptureFixture[str]) -> None:
+    figures = fuzz_pictures("--count", "5200", "--seed", os.environ.get("SCREENTEST_FUZZ_SEED", "1"))
+    with capsys.disabled():
+        print(json.dumps(figures, indent=2))
+
+
+def unresolvable(host: str, port: int) -> list[str]:
+    """No name leads anywhere: what is fuzzed must not reach out."""
+    raise OSError("Name or service not known")
+
+
+class Pictures(HttpFetcher):
+    """Serves a picture for every URL that would be fetched, and the real checks before it."""
+
+    def fetch(self, url: Any, take: Any = None) -> bytes:
+        return url.target.encode()
+
+
+def by_target(data: bytes, model: Model, ratio: str) -> Answer:
+    """Every kind of answer, by the length of the URL's path."""
+    kind = len(data) % 4
+    if kind == 0:
+        raise UnreadablePicture("broken")
+    if kind == 1:
+        code = Code.CONTENT if model is Model.ANIMATE_ANYONE else Code.NO_HUMAN
+        text = message(model, code)
+        return Answer(model, ratio, False, code, text, None, None, "", False, 9, 9, Explanation())
+    portrait = model is not Model.ANIMATE_ANYONE
+    box = (1, 2, 3, 4) if portrait else None
+    return Answer(
+        model, ratio, True, None, "", box, box, "" if portrait else "half", True, 9, 9, Explanation()
+    )
+
+
+def schema_of(**options: Any) -> Any:
+    api = DetectionApi(by_target, Pictures(resolver=unresolvable), **options)
+    return schemathesis.openapi.from_wsgi("/openapi.json", application(api))
+
+
+with_answers = schema_of()
+with_everything = schema_of(api_key="sk-1", verdict_status=400)
+CHECKS: list[Callable[..., Any]] = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@with_answers.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_api_from_its_own_document(case: Any) -> None:
+    case.call_and_validate(checks=CHECKS)
+
+
+@with_everything.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_api_with_a_key_and_rejections_as_400(case: Any) -> None:
+    case.call_and_validate(checks=CHECKS)
+    case.call_and_validate(checks=CHECKS, headers={"Authorization": "Bearer sk-1"})
+
+
+def test_the_document_names_both_paths() -> None:
+    assert sum("post" in operations for operations in document()["paths"].values()) == 2
