@@ -108,6 +108,13 @@ class Deployed:
         url: str = self.sqs.create_queue(QueueName=f"heard-{uuid.uuid4().hex[:8]}")["QueueUrl"]
         names = ["QueueArn"]
         arn = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]["QueueArn"]
+        allow = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+        }
+        policy = {"Version": "2012-10-17", "Statement": [{**allow, "Resource": arn}]}
+        self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
         self.stack.client("sns").subscribe(
             TopicArn=self.stack.outputs["FailureTopicArn"],
             Protocol="sqs",
