@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -81,6 +82,9 @@ class LocalAws:
         self._find_port = find_port
         self._process: subprocess.Popen[bytes] | None = None
         self._log = SpokenWords()
+        self._session = boto3.session.Session(region_name=REGION)
+        self._clients: dict[tuple[str, tuple[tuple[str, str], ...]], Any] = {}
+        self._client_lock = threading.Lock()
         self.endpoint_url = ""
         self.folder = Path()
 
@@ -106,6 +110,7 @@ class LocalAws:
         self.folder = Path(tempfile.mkdtemp(prefix="screentest-aws-"))
         (self.folder / "tmp").mkdir()
         self.endpoint_url = f"http://127.0.0.1:{port}"
+        self._clients.clear()
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "HOME") if name in os.environ}
         environment = kept | {
             "GATEWAY_PORT": str(port),
@@ -166,12 +171,19 @@ class LocalAws:
             raise ServerFailed(f"the local AWS has ended; it said:\n{self.log()[-2000:]}")
 
     def client(self, service: str, **credentials: str) -> Any:
-        """A boto3 client of this server.
+        """A boto3 client of this server, the same for the same arguments; safe in any thread.
 
         Args:
             service: as boto3 names it.
             credentials: other keys than the root's, as boto3's arguments name them.
         """
+        wanted = (service, tuple(sorted(credentials.items())))
+        with self._client_lock:
+            if wanted not in self._clients:
+                self._clients[wanted] = self._make_client(service, credentials)
+            return self._clients[wanted]
+
+    def _make_client(self, service: str, credentials: dict[str, str]) -> Any:
         keys = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY} | credentials
         config = botocore.config.Config(
             signature_version="s3v4" if service == "s3" else None,
@@ -179,8 +191,7 @@ class LocalAws:
             retries={"mode": "standard"},
             inject_host_prefix=False,
         )
-        session = boto3.session.Session(region_name=REGION)
-        return session.client(service, endpoint_url=self.endpoint_url, config=config, **keys)  # type: ignore[call-overload]
+        return self._session.client(service, endpoint_url=self.endpoint_url, config=config, **keys)  # type: ignore[call-overload]
 
     def stop(self) -> None:
         """End the server and everything it started; returns when it is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -37,19 +38,30 @@ def commands(stack: LocalStack) -> list[str]:
     out = stack.outputs
     bucket = out["UploadBucketName"]
     key = "emo/1x1/portrait.jpg"
+    # Version 1 of the command line ignores AWS_ENDPOINT_URL for SQS alone.
+    sqs = "aws --endpoint-url $AWS_ENDPOINT_URL sqs"
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+        "Condition": {"ArnEquals": {"aws:SourceArn": out["FailureTopicArn"]}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     item = json.dumps({":o": {"S": f"s3://{bucket}/{key}"}})
     return [
         f"export AWS_ENDPOINT_URL={stack.endpoint_url} AWS_DEFAULT_REGION={REGION} "
         f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}",
-        "queue=$(aws sqs create-queue --queue-name heard --query QueueUrl --output text)",
+        f"queue=$({sqs} create-queue --queue-name heard --attributes {shlex.quote(json.dumps({'Policy': policy}))} "
+        "--query QueueUrl --output text)",
         f"aws sns subscribe --topic-arn {out['FailureTopicArn']} --protocol sqs --attributes RawMessageDelivery=true "
-        "--notification-endpoint $(aws sqs get-queue-attributes --queue-url $queue --attribute-names QueueArn "
+        f"--notification-endpoint $({sqs} get-queue-attributes --queue-url $queue --attribute-names QueueArn "
         "--query Attributes.QueueArn --output text)",
         f"aws s3 cp portrait.jpg s3://{bucket}/{key}",
         f"aws s3api get-object-tagging --bucket {bucket} --key {key}",
         f"aws dynamodb query --table-name {out['VerdictTableName']} --key-condition-expression '#o = :o' "
         f"""--expression-attribute-names '{{"#o": "object"}}' --expression-attribute-values '{item}'""",
-        "aws sqs receive-message --queue-url $queue --wait-time-seconds 10 --query 'Messages[].Body' --output text",
+        f"{sqs} receive-message --queue-url $queue --wait-time-seconds 10 --query 'Messages[].Body' --output text",
     ]
 
 

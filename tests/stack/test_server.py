@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from screentest.stack import LocalAws, ServerFailed
+from screentest.demo import pictures
+from screentest.stack import REPOSITORY, LocalAws, LocalStack, ServerFailed
 from screentest.stack.server import free_port
+from screentest.stack.up import commands
 
 pytestmark = pytest.mark.stack
 
@@ -111,3 +113,25 @@ def test_up_prints_the_endpoint_first_and_ends_well_on_a_signal(number: signal.S
     assert up.wait(timeout=10) == 0  # the promise of the command itself
     assert not record.exists()
     assert not answers(url)
+
+
+def test_the_commands_that_up_prints_work_as_they_stand(stack: LocalStack, tmp_path: Path):
+    (tmp_path / "portrait.jpg").write_bytes(pictures.data("cat"))
+    export, make_queue, subscribe, copy, tags, query, receive = commands(stack)
+    wait = f"until {tags} | grep -q screentest; do sleep 0.2; done"
+    script = "\n".join(["set -eu", export, make_queue, subscribe, copy, wait, tags, query, receive])
+    aws = REPOSITORY / ".localaws" / "bin"
+    environment = {"PATH": f"{aws}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-c", script],
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"Value": "reject"' in done.stdout
+    assert '"S": "InvalidFile.NoHuman"' in done.stdout
+    assert '"code": "InvalidFile.NoHuman"' in done.stdout.replace('":"', '": "')
