@@ -29,8 +29,12 @@ from detection.api.wsgi import application
 from detection.codes import message
 
 HERE = Path(__file__).parent
-FULL = os.environ.get("SCREENTEST_FUZZ") == "full"
-EXAMPLES = 2_000 if FULL else 120
+
+
+def full_size(test: Any) -> Any:
+    """Marks what `make fuzz` runs."""
+    skip = pytest.mark.skipif("SCREENTEST_FULL" not in os.environ, reason="`make fuzz` runs it")
+    return pytest.mark.slow(skip(test))
 
 
 def fuzz_pictures(*options: str) -> dict[str, Any]:
@@ -54,10 +58,9 @@ def test_pictures() -> None:
     assert len(figures["outcomes"]) >= 6
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not FULL, reason="`make fuzz` runs it")
+@full_size
 def test_ten_times_as_many_pictures(capsys: pytest.CaptureFixture[str]) -> None:
-    figures = fuzz_pictures("--count", "5200", "--seed", os.environ.get("SCREENTEST_FUZZ_SEED", "1"))
+    figures = fuzz_pictures("--count", "5200", "--seed", os.environ.get("SEED", "1"))
     with capsys.disabled():
         print(json.dumps(figures, indent=2))
 
@@ -107,16 +110,23 @@ CHECKS: list[Callable[..., Any]] = [
 
 
 @with_answers.parametrize()
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_api_from_its_own_document(case: Any) -> None:
     case.call_and_validate(checks=CHECKS)
 
 
 @with_everything.parametrize()
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_api_with_a_key_and_rejections_as_400(case: Any) -> None:
     case.call_and_validate(checks=CHECKS)
     case.call_and_validate(checks=CHECKS, headers={"Authorization": "Bearer sk-1"})
+
+
+@full_size
+@with_answers.parametrize()
+@settings(max_examples=5_000, deadline=None)
+def test_api_from_its_own_document_at_length(case: Any) -> None:
+    case.call_and_validate(checks=CHECKS)
 
 
 def test_the_document_names_both_paths() -> None:
