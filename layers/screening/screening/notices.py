@@ -100,7 +100,8 @@ def _is_inner(name: str) -> bool:
 
 def _email(item: Mapping[str, Any], link: str) -> str:
     verdict, model = item["verdict"], str(item["model"])
-    reason = explain(item.get("code"), model)
+    ratio = str(item.get("ratio", "-")).replace("x", ":")
+    reason = explain(item.get("code"), model, ratio=None if ratio == "-" else ratio)
     said = {
         Verdict.PASS: "passed",
         Verdict.REJECT: "was rejected",
