@@ -1,0 +1,430 @@
+"""What is looked at, in the order in which an upload meets it. Nothing here changes anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from screentest.aws import Access, AwsError, translated
+
+DETECTOR_SECONDS = 10.0
+"""For one answer of the detector: it is sent nothing that it would have to judge."""
+
+SELF_HOSTED = "self-hosted"
+INDEX = "by-verdict"
+
+
+class State(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """Works, but somebody should know."""
+    FAILED = "failed"
+    """Uploads are not screened, or nobody hears of it."""
+    UNKNOWN = "unknown"
+    """It could not be looked at."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check.
+
+    Attributes:
+        check: its name.
+        state: how it ended.
+        detail: what was seen.
+        advice: what to do; empty where there is nothing.
+    """
+
+    check: str
+    state: State
+    detail: str
+    advice: str = ""
+
+
+class Patient:
+    """A deployed stack and what several checks ask of it."""
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self.stack = access.stack
+
+    def client(self, service: str) -> Any:
+        """A client for one service."""
+        return self.access.client(service)
+
+    def parameter(self, name: str, default: str = "") -> str:
+        """The value with which the stack was deployed."""
+        return self.stack.parameters.get(name, default)
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that is screened."""
+        return self.stack.output("UploadBucketName")
+
+    @property
+    def owns_bucket(self) -> bool:
+        """Whether the stack made it."""
+        return not self.parameter("ExistingBucketName")
+
+    def queue_attributes(self, output: str) -> dict[str, str]:
+        """All attributes of a queue that an output names."""
+        answer = self.client("sqs").get_queue_attributes(
+            QueueUrl=self.stack.output(output), AttributeNames=["All"]
+        )
+        return dict(answer["Attributes"])
+
+
+Check = Callable[[Patient], Iterator[Finding]]
+
+
+def identity(patient: Patient) -> Iterator[Finding]:
+    """Who asks, and where."""
+    caller = patient.client("sts").get_caller_identity()
+    region = patient.client("sts").meta.region_name
+    yield Finding("identity", State.OK, f"{caller['Arn']} in {region}")
+
+
+def stack(patient: Patient) -> Iterator[Finding]:
+    """Whether the last deployment went through."""
+    (found,) = patient.client("cloudformation").describe_stacks(StackName=patient.stack.name)["Stacks"]
+    status = str(found["StackStatus"])
+    if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        yield Finding("stack", State.OK, f"{patient.stack.name} is {status}")
+    elif status.endswith("_IN_PROGRESS"):
+        yield Finding(
+            "stack", State.WARNING, f"{status}: a deployment is under way", "run this again afterwards"
+        )
+    else:
+        yield Finding(
+            "stack", State.FAILED, f"the last deployment ended as {status}", "deploy it again: make deploy"
+        )
+
+
+def bucket(patient: Patient) -> Iterator[Finding]:
+    """Whether the bucket is there, keeps versions, and tells the queue of uploads."""
+    s3, name = patient.client("s3"), patient.bucket
+    s3.head_bucket(Bucket=name)
+    if s3.get_bucket_versioning(Bucket=name).get("Status") == "Enabled":
+        yield Finding("bucket", State.OK, f"{name} is there and keeps versions")
+    else:
+        yield Finding(
+            "bucket",
+            State.WARNING,
+            f"{name} keeps no versions",
+            "works; with versions a verdict names the very version it is about",
+        )
+    told = s3.get_bucket_notification_configuration(Bucket=name)
+    if patient.owns_bucket:
+        queue = patient.queue_attributes("ScreenQueueUrl")["QueueArn"]
+        mine = [each for each in told.get("QueueConfigurations", []) if each["QueueArn"] == queue]
+        if mine:
+            yield Finding("uploads reach the queue", State.OK, "the bucket notifies the queue")
+        else:
+            yield Finding(
+                "uploads reach the queue",
+                State.FAILED,
+                "the bucket does not notify the queue: its notifications were replaced",
+                "deploy the stack again with another Description, or put the queue back among them",
+            )
+    elif "EventBridgeConfiguration" in told:
+        yield Finding("uploads reach the queue", State.OK, "the bucket sends its events to EventBridge")
+    else:
+        yield Finding(
+            "uploads reach the queue",
+            State.FAILED,
+            "the bucket does not send its events to EventBridge",
+            "run screentest doctor --enable-eventbridge: it shows what it would change, and asks",
+        )
+
+
+def rule(patient: Patient) -> Iterator[Finding]:
+    """For a bucket that the stack does not own: the rule that brings its uploads."""
+    if patient.owns_bucket:
+        return
+    events = patient.client("events")
+    names = events.list_rule_names_by_target(TargetArn=patient.queue_attributes("ScreenQueueUrl")["QueueArn"])
+    for name in names["RuleNames"]:
+        found = events.describe_rule(Name=name)
+        if patient.bucket in found.get("EventPattern", ""):
+            if found["State"].startswith("ENABLED"):
+                yield Finding("event rule", State.OK, f"{name} is on")
+            else:
+                yield Finding(
+                    "event rule", State.FAILED, f"{name} is off", f"aws events enable-rule --name {name}"
+                )
+            return
+    yield Finding(
+        "event rule", State.FAILED, "no rule brings this bucket's uploads", "deploy the stack again"
+    )
+
+
+def queue_policy(patient: Patient) -> Iterator[Finding]:
+    """Whether the queue lets the sender of uploads in."""
+    sender = "s3.amazonaws.com" if patient.owns_bucket else "events.amazonaws.com"
+    attributes = patient.queue_attributes("ScreenQueueUrl")
+    policy = json.loads(attributes.get("Policy") or "{}")
+    let_in = any(
+        statement["Effect"] == "Allow"
+        and isinstance(statement.get("Principal"), dict)
+        and sender in _list(statement["Principal"].get("Service"))
+        for statement in policy.get("Statement", [])
+    )
+    if let_in:
+        yield Finding("queue policy", State.OK, f"{sender} may send")
+    else:
+        yield Finding(
+            "queue policy", State.FAILED, f"{sender} may not send to the queue", "deploy the stack again"
+        )
+    waiting = int(attributes.get("ApproximateNumberOfMessages", 0))
+    yield Finding("waiting uploads", State.OK, f"{waiting:,} in the queue")
+
+
+def function(patient: Patient) -> Iterator[Finding]:
+    """Whether the function is fed from the queue."""
+    functions, name = patient.client("lambda"), patient.stack.output("ScreenFunctionName")
+    state = functions.get_function_configuration(FunctionName=name)
+    if state.get("State", "Active") not in ("Active", "Inactive"):
+        yield Finding("function", State.FAILED, f"{name} is {state['State']}", "deploy the stack again")
+        return
+    fed = functions.list_event_source_mappings(
+        FunctionName=name, EventSourceArn=patient.queue_attributes("ScreenQueueUrl")["QueueArn"]
+    )["EventSourceMappings"]
+    if any(each["State"] in ("Enabled", "Enabling", "Updating", "Creating") for each in fed):
+        yield Finding("function", State.OK, f"{name} takes uploads from the queue")
+    elif fed:
+        yield Finding(
+            "function",
+            State.FAILED,
+            "the queue is cut off from the function",
+            f"aws lambda update-event-source-mapping --uuid {fed[0]['UUID']} --enabled",
+        )
+    else:
+        yield Finding(
+            "function", State.FAILED, "nothing takes uploads from the queue", "deploy the stack again"
+        )
+
+
+def secret(patient: Patient) -> Iterator[Finding]:
+    """Whether there is a key where the detector needs one."""
+    arn = patient.parameter("DetectorApiKeySecretArn")
+    if not arn:
+        return
+    yield _secret_finding(patient.client("secretsmanager").get_secret_value(SecretId=arn).get("SecretString"))
+
+
+def _secret_finding(key: str | None) -> Finding:
+    if not key or not key.strip():
+        return Finding(
+            "detector key", State.FAILED, "the secret is empty", "aws secretsmanager put-secret-value"
+        )
+    if key.strip().startswith("{"):
+        return Finding(
+            "detector key",
+            State.FAILED,
+            "the secret holds JSON, and the whole of it would be sent as key",
+            "store the key itself as plain text",
+        )
+    return Finding("detector key", State.OK, "the secret holds a key")
+
+
+def detector(patient: Patient) -> Iterator[Finding]:
+    """Whether the detector answers, and takes the key. A server is asked something that it refuses without judging."""
+    base = patient.parameter("Detector", SELF_HOSTED)
+    if base == SELF_HOSTED:
+        state = patient.client("lambda").get_function_configuration(
+            FunctionName=patient.stack.output("ScreenFunctionName")
+        )
+        if len(state.get("Layers", [])) > 1:
+            yield Finding("detector", State.OK, "self-hosted, with its layer")
+        else:
+            yield Finding(
+                "detector", State.FAILED, "self-hosted, without its layer", "deploy the stack again"
+            )
+        return
+    arn, key = patient.parameter("DetectorApiKeySecretArn"), None
+    if arn:
+        key = patient.client("secretsmanager").get_secret_value(SecretId=arn).get("SecretString", "").strip()
+    yield ask(base, key)
+
+
+def ask(base: str, key: str | None, *, transport: httpx.BaseTransport | None = None) -> Finding:
+    """What a detector says to a request without a picture.
+
+    Args:
+        base: its base URL.
+        key: the bearer key, if any.
+        transport: in place of the network.
+    """
+    url = base.rstrip("/").removesuffix("/api/v1") + "/api/v1/services/aigc/image2video/face-detect"
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    host = urlsplit(base).netloc
+    try:
+        with httpx.Client(transport=transport, timeout=DETECTOR_SECONDS, trust_env=False) as client:
+            answer = client.post(url, json={"model": "emo-detect-v1", "input": {}}, headers=headers)
+    except httpx.HTTPError as error:
+        why = str(error) or type(error).__name__
+        return Finding(
+            "detector",
+            State.FAILED,
+            f"{host} cannot be reached from here: {why}",
+            "check Detector, and whether the server is up",
+        )
+    try:
+        code = str(answer.json().get("code", ""))
+    except (ValueError, AttributeError):
+        code = ""
+    if answer.status_code in (401, 403):
+        return Finding(
+            "detector",
+            State.FAILED,
+            f"{host} refuses the key: {answer.status_code} {code}".rstrip(),
+            "put the right key into the secret; no deployment is needed",
+        )
+    if answer.status_code == 400 and code:
+        return Finding("detector", State.OK, f"{host} answers and takes the key")
+    if answer.status_code == 429 or answer.status_code >= 500:
+        return Finding(
+            "detector",
+            State.WARNING,
+            f"{host} answers {answer.status_code} {code}".rstrip(),
+            "uploads are retried",
+        )
+    return Finding(
+        "detector",
+        State.FAILED,
+        f"{host} answers {answer.status_code}, not like the detection API",
+        "Detector must be the base URL, before /api/v1",
+    )
+
+
+def table(patient: Patient) -> Iterator[Finding]:
+    """Whether verdicts can be written, asked for by verdict, expire and be restored."""
+    dynamodb, name = patient.client("dynamodb"), patient.stack.output("VerdictTableName")
+    found = dynamodb.describe_table(TableName=name)["Table"]
+    indexes = {
+        index["IndexName"]: index.get("IndexStatus", "ACTIVE")
+        for index in found.get("GlobalSecondaryIndexes", [])
+    }
+    if found["TableStatus"] not in ("ACTIVE", "UPDATING"):
+        yield Finding("table", State.FAILED, f"{name} is {found['TableStatus']}", "wait, or restore it")
+    elif indexes.get(INDEX) != "ACTIVE":
+        yield Finding(
+            "table",
+            State.WARNING,
+            f"the index {INDEX} is {indexes.get(INDEX, 'missing')}",
+            "screentest verdicts reads the whole table until it is there; deploy the stack again",
+        )
+    else:
+        yield Finding("table", State.OK, f"{name} with its index")
+    life = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"].get("TimeToLiveStatus")
+    if life not in ("ENABLED", "ENABLING"):
+        yield Finding("table expiry", State.WARNING, "verdicts never expire", "deploy the stack again")
+    backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    point = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
+    if point != "ENABLED":
+        yield Finding("table recovery", State.WARNING, "no point-in-time recovery", "deploy the stack again")
+
+
+def dead_letters(patient: Patient) -> Iterator[Finding]:
+    """Whether uploads were given up."""
+    count = int(patient.queue_attributes("DeadLetterQueueUrl").get("ApproximateNumberOfMessages", 0))
+    if count:
+        yield Finding(
+            "dead letters",
+            State.WARNING,
+            f"{count:,} uploads could not be screened",
+            "see why: screentest verdicts --verdict error; then screentest redrive",
+        )
+    else:
+        yield Finding("dead letters", State.OK, "none")
+
+
+def alarms(patient: Patient) -> Iterator[Finding]:
+    """Whether the alarms are there and quiet, and somebody hears them."""
+    pages = patient.client("cloudformation").get_paginator("list_stack_resources")
+    names = [
+        resource["PhysicalResourceId"]
+        for page in pages.paginate(StackName=patient.stack.name)
+        for resource in page["StackResourceSummaries"]
+        if resource["ResourceType"] == "AWS::CloudWatch::Alarm"
+    ]
+    found = patient.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"] if names else []
+    ringing = [alarm["AlarmName"] for alarm in found if alarm["StateValue"] == "ALARM"]
+    muted = [alarm["AlarmName"] for alarm in found if not alarm.get("ActionsEnabled", True)]
+    if len(found) < len(names) or not names:
+        yield Finding("alarms", State.WARNING, "some alarms are missing", "deploy the stack again")
+    elif ringing:
+        yield Finding(
+            "alarms", State.WARNING, f"ringing: {', '.join(ringing)}", "docs/operations.md says what to do"
+        )
+    elif muted:
+        yield Finding(
+            "alarms", State.WARNING, f"muted: {', '.join(muted)}", "aws cloudwatch enable-alarm-actions"
+        )
+    else:
+        yield Finding("alarms", State.OK, f"{len(found)}, all quiet")
+    for output, check, advice in (
+        ("AlarmTopicArn", "who hears alarms", "deploy with AlarmEmail, or subscribe to the alarm topic"),
+        (
+            "FailureTopicArn",
+            "who hears rejections",
+            "deploy with NotificationEmail, or subscribe to the failure topic",
+        ),
+    ):
+        yield _subscribers(patient, output, check, advice)
+
+
+def _subscribers(patient: Patient, output: str, check: str, advice: str) -> Finding:
+    answer = patient.client("sns").list_subscriptions_by_topic(TopicArn=patient.stack.output(output))
+    arns = [subscription["SubscriptionArn"] for subscription in answer["Subscriptions"]]
+    pending = sum(not arn.startswith("arn:") for arn in arns)
+    if len(arns) > pending:
+        return Finding(check, State.OK, f"{len(arns) - pending} subscribers")
+    if pending:
+        return Finding(
+            check, State.WARNING, "nobody: a subscription waits", "confirm it by the link in the e-mail"
+        )
+    return Finding(check, State.WARNING, "nobody", advice)
+
+
+CHECKS: tuple[tuple[Check, str], ...] = (
+    (identity, "sts:GetCallerIdentity"),
+    (stack, "cloudformation:DescribeStacks"),
+    (bucket, "s3:ListBucket, s3:GetBucketVersioning and s3:GetBucketNotification"),
+    (rule, "events:ListRuleNamesByTarget and events:DescribeRule"),
+    (queue_policy, "sqs:GetQueueAttributes"),
+    (function, "lambda:GetFunctionConfiguration and lambda:ListEventSourceMappings"),
+    (secret, "secretsmanager:GetSecretValue"),
+    (detector, "secretsmanager:GetSecretValue"),
+    (table, "dynamodb:DescribeTable, dynamodb:DescribeTimeToLive and dynamodb:DescribeContinuousBackups"),
+    (dead_letters, "sqs:GetQueueAttributes"),
+    (alarms, "cloudformation:ListStackResources, cloudwatch:DescribeAlarms and sns:ListSubscriptionsByTopic"),
+)
+"""Every check, and the permissions that it needs."""
+
+
+def examine(access: Access) -> Iterator[Finding]:
+    """All findings, as they are made. A check that cannot be done is a finding too.
+
+    Raises:
+        AwsError: the stack cannot be found at all.
+    """
+    patient = Patient(access)
+    for check, needs in CHECKS:
+        try:
+            with translated("look", needs=needs):
+                yield from check(patient)
+        except AwsError as error:
+            yield Finding(check.__name__.replace("_", " "), State.UNKNOWN, str(error), "")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,84 @@
+"""What `screentest doctor` does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+
+import typer
+
+from screentest.aws import Access, AwsError, translated
+from screentest.display import printable
+from screentest.doctor.checks import Finding, State, examine
+from screentest.doctor.eventbridge import apply, plan
+
+STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "bold red", State.UNKNOWN: "magenta"}
+SICK, BLIND = 1, 2
+
+
+def diagnose(access: Access, *, as_json: bool) -> int:
+    """Print every finding; the exit status.
+
+    Raises:
+        AwsError: there is no such stack.
+    """
+    findings = []
+    for finding in examine(access):
+        findings.append(finding)
+        if as_json:
+            typer.echo(json.dumps(dataclasses.asdict(finding)))
+    if not as_json:
+        show(findings)
+    states = {finding.state for finding in findings}
+    return SICK if State.FAILED in states else BLIND if State.UNKNOWN in states else 0
+
+
+def show(findings: list[Finding]) -> None:
+    """The findings as a table that fits the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 1, 0, 0), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold", max_width=24)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        text = Text(printable(finding.detail))
+        if finding.advice:
+            text.append("\n→ " + printable(finding.advice), style="dim")
+        table.add_row(Text(finding.state, style=STYLES[finding.state]), finding.check, text)
+    Console(highlight=False).print(table)
+
+
+def enable_eventbridge(access: Access, *, yes: bool, confirm: Callable[[str], bool] | None = None) -> int:
+    """Show the plan for the existing bucket, ask, and carry it out; the exit status.
+
+    Raises:
+        AwsError: the stack screens no existing bucket, or the change cannot be made.
+    """
+    name = access.stack.parameters.get("ExistingBucketName", "")
+    if not name:
+        raise AwsError(
+            f"the stack {access.stack_name} has a bucket of its own, which needs no EventBridge; "
+            "deploy with ExistingBucketName to screen another one"
+        )
+    with translated("find out who you are"):
+        account = access.client("sts").get_caller_identity()["Account"]
+    change = plan(access.client("s3"), name, account)
+    for line in change.lines():
+        typer.echo(printable(line))
+    if not change.needed:
+        typer.echo("Nothing to do.")
+        return 0
+    if not yes:
+        if confirm is None and not sys.stdin.isatty():
+            raise AwsError("nothing was written: answer on a terminal, or add --yes")
+        if not (confirm or typer.confirm)("Write this?"):
+            typer.echo("Nothing was written.")
+            return BLIND
+    apply(access.client("s3"), change)
+    typer.echo("Done. New uploads are screened from now on; for earlier ones: screentest backfill.")
+    return 0
