@@ -64,7 +64,9 @@ class _Quiet(WSGIRequestHandler):
 @pytest.fixture(scope="module")
 def detector() -> Iterator[str]:
     """The detection API on loopback, behind a key."""
-    api = DetectionApi(DetectorPool(1).detect, HttpFetcher(allow_private=True), api_key=KEY)
+    pool = DetectorPool(1)
+    pool.detect(portrait(), "emo-detect-v1")  # opening the networks is no part of what is asked here
+    api = DetectionApi(pool.detect, HttpFetcher(allow_private=True), api_key=KEY)
     with make_server("127.0.0.1", 0, application(api), _Server, _Quiet) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -201,7 +203,9 @@ class Deployed:
 
 @pytest.fixture(scope="module")
 def deployed(stack: LocalStack) -> Deployed:
-    return Deployed(stack)
+    ready = Deployed(stack)
+    ready.invoke(ready.put(fresh("portraits/"), nobody()))  # the cold start, likewise
+    return ready
 
 
 def portrait() -> bytes:
