@@ -1,0 +1,185 @@
+"""The client over real sockets and over injected transports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+
+from screening import ConfigurationError, DetectionClient, Timeouts, Unavailable, Verdict
+
+PASS = {
+    "output": {"check_pass": True, "face_bbox": [1, 2, 3, 4], "ext_bbox": [0, 0, 9, 9]},
+    "request_id": "r",
+}
+URL = "https://bucket.s3.us-east-1.amazonaws.com/k.jpg?X-Amz-Signature=secret"
+
+
+def client(handler: Callable[[httpx.Request], httpx.Response], **more: object) -> DetectionClient:
+    return DetectionClient("http://detector", transport=httpx.MockTransport(handler), **more)  # type: ignore[arg-type]
+
+
+def test_it_asks_as_documented() -> None:
+    seen: list[httpx.Request] = []
+
+    def server(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json=PASS)
+
+    with client(server, api_key="sk-1") as detector:
+        assert detector.detect(URL, "emo-detect-v1", "1:1").verdict is Verdict.PASS
+        detector.detect(URL, "animate-anyone-detect-gen2")
+    first, second = seen
+    assert first.method == "POST"
+    assert first.url.path == "/api/v1/services/aigc/image2video/face-detect"
+    assert second.url.path == "/api/v1/services/aigc/image2video/aa-detect"
+    assert first.headers["authorization"] == "Bearer sk-1"
+    assert first.headers["content-type"] == "application/json"
+    assert not [name for name in first.headers if name.startswith("x-dashscope")]
+
+
+@pytest.mark.parametrize("base", ["http://d", "http://d/", "http://d/api/v1", "http://d/api/v1/"])
+def test_the_base_url_may_end_as_it_likes(base: str) -> None:
+    paths: list[str] = []
+
+    def server(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.path)
+        return httpx.Response(200, json=PASS)
+
+    with DetectionClient(base, transport=httpx.MockTransport(server)) as detector:
+        detector.detect(URL, "emo-detect-v1", "1:1")
+    assert paths == ["/api/v1/services/aigc/image2video/face-detect"]
+
+
+def test_a_refused_key_is_read_anew_once() -> None:
+    keys = iter(["old", "new"])
+    asked: list[bool] = []
+    sent: list[str] = []
+
+    def key(refused: bool) -> str:
+        asked.append(refused)
+        return next(keys)
+
+    def server(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers["authorization"])
+        if sent[-1] == "Bearer new":
+            return httpx.Response(200, json=PASS)
+        return httpx.Response(401, json={"code": "InvalidApiKey", "message": "Invalid API-key provided."})
+
+    with client(server, api_key=key) as detector:
+        assert detector.detect(URL, "emo-detect-v1", "1:1").verdict is Verdict.PASS
+    assert asked == [False, True]
+    assert sent == ["Bearer old", "Bearer new"]
+
+
+def test_a_key_that_stays_refused_is_not_tried_twice() -> None:
+    calls: list[httpx.Request] = []
+
+    def server(request: httpx.Request) -> httpx.Response:
+        calls.append(request)
+        return httpx.Response(401, json={"code": "InvalidApiKey", "message": "no"})
+
+    with client(server, api_key="sk-1") as detector, pytest.raises(ConfigurationError):
+        detector.detect(URL, "emo-detect-v1", "1:1")
+    assert len(calls) == 1
+
+
+def test_redirects_are_not_followed() -> None:
+    with (
+        client(
+            lambda _request: httpx.Response(307, headers={"location": "http://169.254.169.254/"})
+        ) as detector,
+        pytest.raises(Unavailable),
+    ):
+        detector.detect(URL, "emo-detect-v1", "1:1")
+
+
+def test_an_endless_answer_is_cut_off() -> None:
+    def pieces() -> Iterator[bytes]:
+        while True:
+            yield b" " * 65536
+
+    with (
+        client(lambda _request: httpx.Response(200, content=pieces())) as detector,
+        pytest.raises(Unavailable) as caught,
+    ):
+        detector.detect(URL, "emo-detect-v1", "1:1")
+    assert caught.value.code == "NotUnderstood"
+
+
+def test_an_answer_that_drips_is_cut_off() -> None:
+    seconds = iter(range(0, 1000, 5))
+
+    def pieces() -> Iterator[bytes]:
+        while True:
+            yield b" "
+
+    with (
+        client(
+            lambda _request: httpx.Response(200, content=pieces()), clock=lambda: float(next(seconds))
+        ) as detector,
+        pytest.raises(Unavailable) as caught,
+    ):
+        detector.detect(URL, "emo-detect-v1", "1:1")
+    assert caught.value.code == "Timeout"
+
+
+class Broken(BaseHTTPRequestHandler):
+    """A server that accepts and then behaves as its path says."""
+
+    def do_POST(self) -> None:
+        match self.path.split("/")[1]:
+            case "silent":
+                release.wait(10)
+            case "torn":
+                self.send_response(200)
+                self.send_header("content-length", "1000")
+                self.end_headers()
+                self.wfile.write(b'{"output":')
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+release = threading.Event()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Broken) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_address[1]}"
+        release.set()
+        httpd.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("path", "code"), [("silent", "Timeout"), ("torn", "ConnectionFailed"), ("shut", "ConnectionFailed")]
+)
+def test_broken_servers_are_unavailable(server: str, path: str, code: str) -> None:
+    with (
+        DetectionClient(f"{server}/{path}", timeouts=Timeouts(read=0.3)) as detector,
+        pytest.raises(Unavailable) as caught,
+    ):
+        detector.detect(URL, "emo-detect-v1", "1:1")
+    assert caught.value.code == code
+    assert "Signature" not in str(caught.value)
+
+
+def test_nobody_listens() -> None:
+    with DetectionClient("http://127.0.0.1:9") as detector, pytest.raises(Unavailable) as caught:
+        detector.detect(URL, "emo-detect-v1", "1:1")
+    assert caught.value.code == "ConnectionFailed"
+
+
+def test_the_client_needs_neither_aws_nor_settings() -> None:
+    program = (
+        "import sys; from screening import DetectionClient; DetectionClient('http://127.0.0.1:1');"
+        "sys.exit(any(m.split('.')[0] in ('boto3', 'botocore', 'aws_lambda_powertools') for m in sys.modules))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env={})

@@ -1,0 +1,339 @@
+"""What an answer means: every generation of the contract, every documented code."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from screening import contract
+from screening.contract import Decision, interpret
+from screening.errors import (
+    ConfigurationError,
+    DetectorError,
+    PictureUnreadable,
+    Throttled,
+    Unavailable,
+)
+from screening.models import Verdict
+
+EMO, EMOJI, AA = "emo-detect-v1", "emoji-detect-v1", "animate-anyone-detect-gen2"
+USAGE = {"usage": {"image_count": 1}, "request_id": "c56f62df"}
+
+
+def answer(status: int, body: Any, model: str = EMO, **headers: str) -> Decision:
+    return interpret(
+        status, json.dumps(body).encode(), model, {k.replace("_", "-"): v for k, v in headers.items()}
+    )
+
+
+def test_emo_passes_with_both_boxes() -> None:
+    output = {
+        "check_pass": True,
+        "humanoid": True,
+        "face_bbox": [302, 286, 610, 593],
+        "ext_bbox": [71, 9, 840, 778],
+    }
+    assert answer(200, {"output": output, **USAGE}) == Decision(
+        Verdict.PASS,
+        face_bbox=(302, 286, 610, 593),
+        ext_bbox=(71, 9, 840, 778),
+        humanoid=True,
+        request_id="c56f62df",
+        image_count=1,
+    )
+
+
+def test_emoji_passes_without_check_pass_and_under_other_names() -> None:
+    output = {"bbox_face": [212, 194, 460, 441], "ext_bbox_face": [63, 30, 609, 575]}
+    decision = answer(200, {"output": output, **USAGE}, EMOJI)
+    assert decision.verdict is Verdict.PASS
+    assert (decision.face_bbox, decision.ext_bbox) == ((212, 194, 460, 441), (63, 30, 609, 575))
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"bbox_face": [1, 2, 3], "ext_bbox_face": [1, 2, 3, 4]},
+        {"bbox_face": [1, 2, 3, "4"], "ext_bbox_face": [1, 2, 3, 4]},
+        {"bbox_face": None, "ext_bbox_face": [1, 2, 3, 4]},
+        {"ext_bbox_face": [1, 2, 3, 4]},
+        {},
+        {"image_count": 1},
+    ],
+)
+def test_emoji_without_both_boxes_or_a_code_is_not_understood(output: Any) -> None:
+    with pytest.raises(Unavailable) as caught:
+        answer(200, {"output": output, **USAGE}, EMOJI)
+    assert caught.value.code == "NotUnderstood"
+
+
+def test_emoji_with_boxes_and_a_code_is_rejected() -> None:
+    output = {"bbox_face": [1, 2, 3, 4], "ext_bbox_face": [1, 2, 3, 4], "code": "InvalidFile.FacePose"}
+    assert answer(200, {"output": output}, EMOJI).verdict is Verdict.REJECT
+
+
+@pytest.mark.parametrize(
+    ("output", "style"),
+    [
+        ({"bodystyle": "full", "check_pass": True}, "full"),
+        ({"check_pass": True, "reason": "success"}, None),
+        ({"check_pass": True, "bodystyle": ""}, None),
+    ],
+)
+def test_every_generation_of_animate_anyone_passes(output: Any, style: str | None) -> None:
+    decision = answer(200, {"output": output, **USAGE}, AA)
+    assert (decision.verdict, decision.code, decision.body_style) == (Verdict.PASS, None, style)
+
+
+RESOLUTION = (
+    "The image resolution is invalid, please make sure that the largest length of image is smaller than 4096, "
+    "and the smallest length of image is larger than 224."
+)
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        (
+            "The input image has no human body. Please upload other image with single person.",
+            "InvalidFile.Content",
+        ),
+        ("no human detect", "InvalidFile.Content"),
+        (
+            "The input image has no human body or multi human bodies. Please upload other image with single person.",
+            "InvalidFile.Content",
+        ),
+        (RESOLUTION, "InvalidFile.Resolution"),
+        (
+            "The pose of the detected person is invalid, please upload other image with whole body and expected "
+            "orientation.",
+            "InvalidFile.BodyPose",
+        ),
+        (
+            "The pose of the detected face is invalid, please upload other image with whole face and expected "
+            "orientation.",
+            "InvalidFile.FacePose",
+        ),
+        ("Please upload another image containing a single person", "InvalidFile.Content"),
+        ("something else entirely", "Unknown"),
+    ],
+)
+def test_the_reasons_of_animate_anyone_become_the_codes_of_its_table(reason: str, code: str) -> None:
+    decision = answer(200, {"output": {"check_pass": False, "reason": reason, "bodystyle": ""}, **USAGE}, AA)
+    assert (decision.verdict, decision.code, decision.message) == (Verdict.REJECT, code, reason)
+
+
+@pytest.mark.parametrize(
+    ("model", "output", "code"),
+    [
+        (EMO, {"check_pass": False, "code": "", "message": ""}, "Unknown"),
+        (EMO, {"check_pass": False, "code": None}, "Unknown"),
+        (EMO, {"check_pass": False, "code": "InvalidFile.NoHuman", "message": "x"}, "InvalidFile.NoHuman"),
+        (EMO, {"check_pass": True, "code": "InvalidFile.NoHuman"}, "InvalidFile.NoHuman"),
+        (EMOJI, {"code": "InvalidFile.FacePose", "message": "…oriention."}, "InvalidFile.FacePose"),
+        (AA, {"check_pass": False}, "Unknown"),
+        ("liveportrait-detect", {"pass": False, "message": "No human face detected."}, "Unknown"),
+        ("wan2.2-s2v-detect", {"check_pass": False, "humanoid": False, "code": "", "message": ""}, "Unknown"),
+    ],
+)
+def test_rejections_with_status_200(model: str, output: Any, code: str) -> None:
+    decision = answer(200, {"output": output, **USAGE}, model)
+    assert (decision.verdict, decision.code) == (Verdict.REJECT, code)
+    assert decision.image_count == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "output"),
+    [
+        ("liveportrait-detect", {"pass": True, "message": ""}),
+        ("wan2.2-s2v-detect", {"check_pass": True, "humanoid": True}),
+    ],
+)
+def test_sibling_models_pass(model: str, output: Any) -> None:
+    assert answer(200, {"output": output, **USAGE}, model).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": "InvalidFile.NoHuman", "message": "nobody", "request_id": "r"},
+        {"output": {"code": "InvalidFile.NoHuman", "message": "nobody"}, "request_id": "r"},
+    ],
+)
+def test_rejections_with_status_400(body: Any) -> None:
+    decision = answer(400, body)
+    assert (decision.verdict, decision.code, decision.message) == (
+        Verdict.REJECT,
+        "InvalidFile.NoHuman",
+        "nobody",
+    )
+    assert decision.image_count is None, "nothing was charged"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "InvalidFile.Resolution", None),
+        (400, "InvalidFile.Size", None),
+        (400, "InvalidImage", None),
+        (400, "InvalidImage.Format", None),
+        (400, "InvalidPerson", None),
+        (400, "DataInspectionFailed", None),
+        (400, "IPInfringementSuspect", None),
+        (400, "InvalidParameter.UnsupportedFileFormat", None),
+        (400, "InvalidURL", PictureUnreadable),
+        (400, "InvalidURL.Timeout", PictureUnreadable),
+        (400, "InvalidURL.ConnectionRefused", PictureUnreadable),
+        (400, "InvalidFile.DownloadFailed", PictureUnreadable),
+        (400, "BadRequest.InputDownloadFailed", PictureUnreadable),
+        (400, "InvalidParameter", ConfigurationError),
+        (400, "InvalidParameter.Ratio", ConfigurationError),
+        (400, "BadRequest.EmptyModel", ConfigurationError),
+        (400, "Arrearage", ConfigurationError),
+        (401, "InvalidApiKey", ConfigurationError),
+        (403, "AccessDenied", ConfigurationError),
+        (403, "AccessDenied.Unpurchased", ConfigurationError),
+        (403, "Model.AccessDenied", ConfigurationError),
+        (403, "AllocationQuota.FreeTierOnly", ConfigurationError),
+        (404, "ModelNotFound", ConfigurationError),
+        (404, "model_not_found", ConfigurationError),
+        (429, "CommodityNotPurchased", ConfigurationError),
+        (429, "PrepaidBillOverdue", ConfigurationError),
+        (429, "PostpaidBillOverdue", ConfigurationError),
+        (429, "Throttling", Throttled),
+        (429, "Throttling.RateQuota", Throttled),
+        (429, "Throttling.BurstRate", Throttled),
+        (429, "Throttling.AllocationQuota", Throttled),
+        (429, "LimitRequests", Throttled),
+        (429, "SomethingNew", Throttled),
+        (408, "RequestTimeOut", Unavailable),
+        (409, "Conflict", Unavailable),
+        (500, "InternalError", Unavailable),
+        (500, "InternalError.Algo", Unavailable),
+        (503, "ModelUnavailable", Unavailable),
+        (504, "GatewayTimeout", Unavailable),
+        (302, "Found", Unavailable),
+    ],
+)
+def test_codes(status: int, code: str, kind: type[DetectorError] | None) -> None:
+    body = {"code": code, "message": "literal words", "request_id": "r"}
+    if kind is None:
+        assert answer(status, body).code == code
+        return
+    with pytest.raises(DetectorError) as caught:
+        answer(status, body)
+    assert type(caught.value) is kind
+    assert (caught.value.code, caught.value.status, caught.value.request_id) == (code, status, "r")
+
+
+def test_an_exhausted_free_quota_is_permanent_although_it_looks_like_throttling() -> None:
+    with pytest.raises(ConfigurationError):
+        answer(429, {"code": "Throttling.AllocationQuota", "message": "Free allocated quota exceeded."})
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>502</html>", b"\xff\xfe", b"[]", b'"ok"', b"null", b"{"])
+@pytest.mark.parametrize("status", [200, 400, 403, 502])
+def test_what_is_not_the_apis_json_is_tried_again(status: int, body: bytes) -> None:
+    with pytest.raises(Unavailable) as caught:
+        interpret(status, body, EMO)
+    assert caught.value.code == "NotJSON"
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"output": {}}, {"output": {"check_pass": "true"}}, {"output": [1]}, {"ok": True}]
+)
+def test_json_without_a_verdict_is_never_a_pass(body: Any) -> None:
+    with pytest.raises(Unavailable) as caught:
+        answer(200, body)
+    assert caught.value.code == "NotUnderstood"
+
+
+def test_a_code_at_the_top_of_a_200_is_an_error_and_not_a_pass() -> None:
+    with pytest.raises(ConfigurationError):
+        answer(
+            200, {"code": "InvalidApiKey", "message": "No API-key provided.", "output": {"check_pass": True}}
+        )
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"retry-after-ms": "1500"}, 1.5),
+        ({"retry-after": "30"}, 30.0),
+        ({"retry-after": "30", "retry-after-ms": "250"}, 0.25),
+        ({"retry-after": "999999999"}, 43200.0),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-5"}, None),
+        ({}, None),
+    ],
+)
+def test_the_servers_wait(headers: dict[str, str], wait: float | None) -> None:
+    assert contract.retry_after(headers) == wait
+    with pytest.raises(Throttled) as caught:
+        interpret(429, b'{"code":"Throttling"}', EMO, headers)
+    assert caught.value.retry_after == wait
+
+
+def test_x_should_retry_is_obeyed_where_the_code_leaves_it_open() -> None:
+    with pytest.raises(ConfigurationError):
+        answer(500, {"code": "InternalError"}, x_should_retry="false")
+    with pytest.raises(Unavailable):
+        answer(400, {"code": "InvalidParameter"}, x_should_retry="true")
+    with pytest.raises(ConfigurationError):
+        answer(401, {"code": "InvalidApiKey"}, x_should_retry="true")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=10), inner, max_size=5),
+    max_leaves=10,
+)
+NAMES = ["check_pass", "pass", "code", "message", "reason", "bodystyle", "face_bbox", "ext_bbox", "bbox_face"]
+
+
+@given(
+    status=st.sampled_from([200, 201, 400, 401, 403, 404, 429, 500, 503]),
+    output=st.none() | st.dictionaries(st.sampled_from([*NAMES, "ext_bbox_face"]), JSON, max_size=6),
+    top=st.dictionaries(
+        st.sampled_from(["code", "message", "request_id", "usage", "extra"]), JSON, max_size=4
+    ),
+    model=st.sampled_from([EMO, EMOJI, AA, "new-model"]),
+)
+def test_no_answer_whatever_is_a_pass_without_saying_so(
+    status: int, output: Any, top: Any, model: str
+) -> None:
+    body = dict(top) if output is None else {**top, "output": output}
+    try:
+        decision = interpret(status, json.dumps(body).encode(), model)
+    except DetectorError:
+        return
+    assert decision.code or decision.verdict is Verdict.PASS
+    if decision.verdict is Verdict.PASS:
+        assert status == 200
+        assert output
+        said = output.get("check_pass") is True or output.get("pass") is True
+        assert said or (model == EMOJI and output.get("bbox_face") and output.get("ext_bbox_face"))
+
+
+@given(st.binary(max_size=200), st.integers(100, 599))
+def test_any_bytes_are_an_error_of_ours(body: bytes, status: int) -> None:
+    with contextlib.suppress(DetectorError):
+        interpret(status, body, EMO)
+
+
+def test_the_request_is_the_documented_one() -> None:
+    body = json.loads(contract.Request.build("https://x/y?a=1&b=2", EMO, "3:4").body())
+    assert body == {
+        "model": EMO,
+        "input": {"image_url": "https://x/y?a=1&b=2"},
+        "parameters": {"ratio": "3:4"},
+    }
+    assert json.loads(contract.Request.build("https://x", AA, None).body())["parameters"] == {}
+    assert contract.path(AA).endswith("/aa-detect")
+    assert contract.path(EMO) == contract.path(EMOJI) == "/api/v1/services/aigc/image2video/face-detect"
