@@ -204,7 +204,12 @@ class Page:
             raise _Refused(HTTPStatus.BAD_REQUEST, "name and type of the file are needed")
         if type(number) is not int or not 0 <= number < len(self._choices):
             raise _Refused(HTTPStatus.BAD_REQUEST, "choose one of the models that are offered")
-        key = self._choices[number].key(name)
+        choice = self._choices[number]
+        key = choice.key(name)
+        if self.routes.screenings(key) != choice.screenings:
+            raise _Refused(
+                HTTPStatus.CONFLICT, "the stack's routes screen files of this name otherwise: rename it"
+            )
         kind = content_type if content_type.startswith("image/") else "application/octet-stream"
         post = self.s3.generate_presigned_post(
             self.bucket,

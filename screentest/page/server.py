@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import waitress.server
+from waitress import wasyncore
 
 from screening.routes import Routes
 from screentest.page.app import Page
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 THREADS = 6
 """A browser opens six connections; one long measurement must not hold up the list."""
+
+
+SHUTDOWN_SECONDS = 3.0
+"""For what is being answered; the whole local stack has to end within ten."""
 
 
 class PageServer:
@@ -30,15 +35,18 @@ class PageServer:
         self._page, self._port = page, port
 
     def __enter__(self) -> Self:
+        self._sockets: dict[int, Any] = {}
+        self._stopping = threading.Event()
         self._server = waitress.server.create_server(
             self._page,
+            map=self._sockets,
             host="127.0.0.1",
             port=self._port,
             threads=THREADS,
             ident=None,
             clear_untrusted_proxy_headers=True,
         )
-        self._thread = threading.Thread(target=self._server.run, name="page", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="page", daemon=True)
         self._thread.start()
         self._page.allow_uploads_from(self.url)
         return self
@@ -46,8 +54,16 @@ class PageServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.close()
-        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=2)
+        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=SHUTDOWN_SECONDS)
+        self._stopping.set()
+        self._server.pull_trigger()
+        self._thread.join(SHUTDOWN_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            wasyncore.loop(timeout=1, count=1, map=self._sockets)
+        # A browser keeps its connections open; closing them tells it that the server is gone.
+        wasyncore.close_all(self._sockets)
 
     @property
     def url(self) -> str:

@@ -1,6 +1,7 @@
 (async () => {
   const { element, overlay, corners, measurements, facts, speaker, preferred, label, switchTheme, options } = Screentest;
   const POLL = 700; // milliseconds between looks at a screening that is on its way
+  const PATIENCE = 30000; // milliseconds for an answer; the first measurement loads the networks
   const LIST = 2500; // milliseconds between looks at the list
   const byId = (id) => document.getElementById(id);
 
@@ -11,9 +12,10 @@
   let settings;
   let lang = "en";
   let word = (name) => name;
-  const ask = async (path, values = {}, init = undefined) => {
+  const ask = async (path, values = {}, init = {}) => {
     const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== undefined && value !== null));
-    const response = await fetch(`${path}?${query}`, init).catch(() => { throw new Error(word("lost")); });
+    const signal = AbortSignal.timeout(PATIENCE);
+    const response = await fetch(`${path}?${query}`, { signal, ...init }).catch(() => { throw new Error(word("lost")); });
     const body = await response.json();
     if (!response.ok) throw Object.assign(new Error(body.error), { status: response.status });
     return body;
@@ -296,7 +298,7 @@
     if (changed) counts();
     list();
   };
-  filters.addEventListener("input", list);
+  for (const kind of ["input", "change"]) filters.addEventListener(kind, list);
   filters.addEventListener("submit", (event) => event.preventDefault());
 
   // --- language and light

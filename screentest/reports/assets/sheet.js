@@ -136,7 +136,7 @@
     entry.group = entry.ratio ? `${entry.model} ${entry.ratio}` : entry.model;
   });
   byId("surprises").hidden = !entries.some((entry) => entry.expected !== undefined);
-  form.addEventListener("input", apply);
+  for (const kind of ["input", "change"]) form.addEventListener(kind, apply);
   form.addEventListener("submit", (event) => event.preventDefault());
   byId("language").addEventListener("change", (event) => { lang = event.target.value; speak(); });
   byId("theme").addEventListener("click", switchTheme);

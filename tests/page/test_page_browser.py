@@ -1,0 +1,169 @@
+"""The page in a real browser, over the stack as deployed: dropped, uploaded, queued, screened, explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from looking import brightness, one, sized, texts, until
+from page_bench import BUCKET, TABLE, Bench
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+
+from screening.models import Screening
+from screentest.demo import pictures
+from screentest.page import Page, PageServer, serve
+from screentest.stack import LocalStack
+
+pytestmark = [pytest.mark.stack, pytest.mark.browser]
+
+HOSTILE = "emo/1x1/<img src=x onerror=alert(1)>.jpg"
+
+
+@pytest.fixture
+def deployed(stack: LocalStack, browser: webdriver.Chrome) -> Iterator[PageServer]:
+    with serve(stack) as running:
+        yield running
+        browser.get("about:blank")
+
+
+@pytest.fixture
+def opened(page: PageServer, browser: webdriver.Chrome) -> webdriver.Chrome:
+    sized(browser, 1280, 900)
+    browser.get(page.url)
+    one(browser, ".choice")
+    return browser
+
+
+def test_a_picture_travels_to_its_verdict(
+    deployed: PageServer, browser: webdriver.Chrome, portrait: Path
+) -> None:
+    sized(browser, 1280, 900)
+    browser.get(deployed.url)
+    one(browser, ".choice")
+    browser.find_element(By.ID, "file").send_keys(str(portrait))
+    assert one(browser, "#shown h3").text == "Can drive the video"
+    assert texts(browser, "#journey li.done") == ["Uploaded to S3", "Queued", "Being screened", "Verdict"]
+    assert "Pass" in one(browser, "#shown .verdict").text
+    until(browser, lambda b: b.find_elements(By.CSS_SELECTOR, "#shown svg rect.face"))
+    assert browser.find_elements(By.CSS_SELECTOR, "#shown svg rect.ext")
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#shown table tr")) > 10
+    assert "Can drive the video" in str(browser.find_element(By.ID, "spoken").get_attribute("textContent"))
+    until(browser, lambda b: portrait.name in "".join(texts(b, "#list .name")))
+    # The same picture for another model, by its button.
+    next(
+        b for b in browser.find_elements(By.CSS_SELECTOR, ".again button") if b.text == "Dancing figure"
+    ).click()
+    until(browser, lambda b: any("animate-anyone-detect-gen2" in text for text in texts(b, "#shown .line")))
+    assert browser.find_element(By.CSS_SELECTOR, "#choices input:checked").get_attribute("value") == "3"
+
+
+def test_a_file_that_is_no_picture_is_explained(
+    deployed: PageServer, browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    file = tmp_path / "text.jpg"
+    file.write_bytes(pictures.not_a_picture())
+    browser.get(deployed.url)
+    one(browser, ".choice")
+    browser.find_element(By.ID, "file").send_keys(str(file))
+    assert one(browser, "#shown h3").text == "The file is not a picture that can be read"
+
+
+def test_a_dropped_and_a_pasted_picture_are_taken(opened: webdriver.Chrome) -> None:
+    for event, field in (("drop", "dataTransfer"), ("paste", "clipboardData")):
+        opened.execute_script(
+            "const files = new DataTransfer(); files.items.add(new File(['x'], 'handed.png', {type: 'image/png'}));"
+            f"const made = new Event('{event}', {{bubbles: true, cancelable: true}});"
+            f"Object.defineProperty(made, '{field}', {{value: files}}); document.body.dispatchEvent(made);"
+        )
+        until(opened, lambda b: texts(b, "#journey li.done") == ["Uploaded to S3"])
+        assert "Waiting" in one(opened, "#shown .wait").text
+
+
+def test_an_upload_that_s3_refuses_says_why(opened: webdriver.Chrome, page: PageServer) -> None:
+    opened.execute_script(
+        "const plain = window.fetch; window.fetch = async (...all) => { const answer = await plain(...all);"
+        "if (!String(all[0]).startsWith('/api/uploads')) return answer;"
+        "const body = await answer.json(); body.fields.key = 'emo/1x1/other';"
+        "return new Response(JSON.stringify(body)); };"
+        "const files = new DataTransfer(); files.items.add(new File(['x'], 'a.png', {type: 'image/png'}));"
+        "const made = new Event('paste'); Object.defineProperty(made, 'clipboardData', {value: files});"
+        "dispatchEvent(made);"
+    )
+    assert "Policy" in one(opened, "#problem").text
+
+
+def test_the_list_shows_hostile_names_as_text_and_filters(opened: webdriver.Chrome, bench: Bench) -> None:
+    emo = Screening.of("emo-detect-v1", "1:1")
+    ref = bench.put(HOSTILE, pictures.data("cat"))
+    bench.decide(bench.claim(ref, emo), verdict="reject", code="InvalidFile.NoHuman", message="<b>", at=1.9e9)
+    other = bench.put("emoji/fine.jpg", pictures.data("calm_face"))
+    bench.decide(bench.claim(other, Screening.of("emoji-detect-v1")), at=1.9e9)
+    until(opened, lambda b: HOSTILE in texts(b, "#list .name"))
+    search = opened.find_element(By.CSS_SELECTOR, "#filters input[type=search]")
+    search.send_keys("onerror")
+    until(opened, lambda b: texts(b, "#list .name") == [HOSTILE])
+    Select(opened.find_element(By.NAME, "code")).select_by_value("InvalidFile.NoHuman")
+    assert texts(opened, "#list .name") == [HOSTILE]
+    opened.find_element(By.CSS_SELECTOR, "#filters input[value=reject]").click()
+    until(opened, lambda b: texts(b, "#list .name") == [])
+    opened.find_element(By.CSS_SELECTOR, "#filters input[value=reject]").click()
+    # By keyboard alone: the entry's button opens the result.
+    one(opened, "#list button").send_keys(Keys.ENTER)
+    assert one(opened, "#shown h3").text == "No person with a visible face was found"
+    assert "Choose a photo of one real person" in one(opened, "#shown .why").text
+    bench.s3.delete_object(Bucket=BUCKET, Key=HOSTILE, VersionId=ref.version_id)
+    one(opened, "#list button").click()
+    until(opened, lambda b: "deleted since" in one(b, "#shown").text)
+
+
+def test_languages_light_and_phone_width(opened: webdriver.Chrome) -> None:
+    for language, heading in (("zh", "检测记录"), ("ja", "判定の一覧"), ("en", "Verdicts")):
+        Select(opened.find_element(By.ID, "language")).select_by_value(language)
+        assert one(opened, "#verdicts-title").text == heading
+        assert opened.execute_script("return document.documentElement.lang").startswith(language)
+        assert "undefined" not in opened.find_element(By.TAG_NAME, "body").text
+    light = brightness(opened)
+    sized(opened, 390, 844, dark=True)
+    dark = brightness(opened)
+    assert dark < 200 < 500 < light
+    opened.find_element(By.ID, "theme").click()
+    assert brightness(opened) == light
+    overflow = opened.execute_script("return document.documentElement.scrollWidth - innerWidth")
+    assert overflow <= 0
+
+
+def test_everything_can_be_reached_by_keyboard_and_is_named(opened: webdriver.Chrome) -> None:
+    reached = set()
+    for _ in range(25):
+        ActionChains(opened).send_keys(Keys.TAB).perform()
+        focused = opened.switch_to.active_element
+        reached.add(focused.get_attribute("id") or focused.get_attribute("name") or focused.tag_name)
+        outline = opened.execute_script(
+            "const e = document.activeElement; const s = e.nextElementSibling;"
+            "return [e, s].some((n) => n && getComputedStyle(n).outlineStyle !== 'none')"
+        )
+        assert outline or focused.tag_name == "body"
+    assert {"language", "theme", "choice", "file", "verdict", "model", "code", "text"} <= reached
+    tree = opened.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    controls = [
+        node
+        for node in tree
+        if node.get("role", {}).get("value") in ("button", "radio", "checkbox", "combobox", "searchbox")
+    ]
+    assert len(controls) > 8
+    assert [node for node in controls if not node.get("name", {}).get("value")] == []
+
+
+def test_a_lost_server_is_said(bench: Bench, browser: webdriver.Chrome) -> None:
+    with PageServer(Page(s3=bench.s3, dynamodb=bench.dynamodb, bucket=BUCKET, table=TABLE)) as short:
+        browser.get(short.url)
+        one(browser, ".choice")
+    assert "make up" in one(browser, "#problem").text
+    browser.get("about:blank")
+    lost = [line["message"] for line in browser.get_log("browser") if line["level"] == "SEVERE"]
+    assert all("net::ERR_" in line for line in lost)

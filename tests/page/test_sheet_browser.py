@@ -1,0 +1,155 @@
+"""Contact sheets in a real browser: ten thousand pictures, filters, details, hostile names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from looking import brightness, one, sized, texts, until
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+
+from screentest.demo import pictures
+from screentest.reports import ContactSheet, ReportEntry
+
+pytestmark = pytest.mark.browser
+
+MANY = 10_000
+HOSTILE = "</script><img src=x onerror=alert(1)>.jpg"
+CODES = (None, "InvalidFile.NoHuman", "InvalidFile.FacePose", "Throttling")
+
+
+def entry(number: int) -> ReportEntry:
+    code = CODES[number % 4]
+    return ReportEntry(
+        name=f"emo/1x1/{number:05}.jpg",
+        model="emoji-detect-v1" if number % 5 == 0 else "emo-detect-v1",
+        ratio=None if number % 5 == 0 else "1:1",
+        verdict="pass" if code is None else "error" if code == "Throttling" else "reject",
+        code=code,
+        face_bbox=[2, 2, 6, 6],
+        picture=SMALL,
+        expected="pass" if number == 3 else None,
+        note="a person's reason" if number == 3 else None,
+    )
+
+
+SMALL = pictures.jpeg(pictures.calm_face().resize((16, 16)))
+
+
+@pytest.fixture(scope="module")
+def sheet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("sheet") / "sheet.html"
+    with ContactSheet(file, title="Ten thousand <b>", subtitle="a test") as writer:
+        for number in range(MANY - 2):
+            writer.add(entry(number))
+        writer.add(
+            ReportEntry(
+                name=HOSTILE, model="<i>", verdict="error", code="<u>", message=HOSTILE, absent="deleted"
+            )
+        )
+        checks = [
+            {
+                "rule": "nobody",
+                "value": 0,
+                "limit": "at least 1",
+                "unit": "persons",
+                "code": "c",
+                "failed": True,
+            }
+        ]
+        writer.add(
+            ReportEntry(
+                name="explained.jpg",
+                model="emo-detect-v1",
+                verdict="reject",
+                code="InvalidFile.NoHuman",
+                picture=SMALL,
+                explanation={
+                    "checks": checks,
+                    "boxes": {"person": [1, 1, 9, 9]},
+                    "landmarks": {"face": [[3, 3]]},
+                },
+            )
+        )
+    return file
+
+
+@pytest.fixture
+def opened(sheet: Path, browser: webdriver.Chrome) -> webdriver.Chrome:
+    sized(browser, 1280, 900)
+    browser.get(sheet.as_uri())
+    one(browser, ".card")
+    return browser
+
+
+def find(browser: webdriver.Chrome, text: str) -> None:
+    search = browser.find_element(By.NAME, "text")
+    search.clear()
+    search.send_keys(text)
+
+
+def test_ten_thousand_pictures_are_drawn_as_they_come_into_view(opened: webdriver.Chrome) -> None:
+    assert one(opened, "#status").text == f"{MANY} of {MANY} screenings"
+    assert 0 < len(opened.find_elements(By.CSS_SELECTOR, ".card")) <= 240
+    loaded = "return [...document.images].every((image) => image.complete && image.naturalWidth > 0)"
+    until(opened, lambda b: b.execute_script(loaded))
+    before = len(opened.find_elements(By.CSS_SELECTOR, ".card"))
+    opened.execute_script("window.scrollTo(0, document.body.scrollHeight)")
+    until(opened, lambda b: len(b.find_elements(By.CSS_SELECTOR, ".card")) > before)
+
+
+def test_filters(opened: webdriver.Chrome) -> None:
+    opened.find_element(By.CSS_SELECTOR, "input[value=pass]").click()
+    opened.find_element(By.CSS_SELECTOR, "input[value=error]").click()
+    until(opened, lambda b: set(texts(b, ".card .code")) == {"InvalidFile.NoHuman", "InvalidFile.FacePose"})
+    Select(opened.find_element(By.NAME, "code")).select_by_value("InvalidFile.FacePose")
+    Select(opened.find_element(By.NAME, "model")).select_by_value("emoji-detect-v1")
+    until(opened, lambda b: one(b, "#status").text == f"500 of {MANY} screenings")
+    find(opened, "00030")
+    until(opened, lambda b: texts(b, ".card .name") == ["emo/1x1/00030.jpg"])
+    find(opened, "nothing has this name")
+    until(opened, lambda b: "No screening" in one(b, "#status").text)
+
+
+def test_what_was_not_expected_can_be_found(opened: webdriver.Chrome) -> None:
+    opened.find_element(By.NAME, "surprises").click()
+    until(opened, lambda b: texts(b, ".card .expected") == ["Expected: pass: a person's reason"])
+
+
+def test_hostile_names_are_text(opened: webdriver.Chrome) -> None:
+    find(opened, "onerror")
+    until(opened, lambda b: texts(b, ".card .name") == [HOSTILE])
+    assert "deleted since" in one(opened, ".card").text
+    one(opened, ".card button").click()
+    assert HOSTILE in one(opened, "dialog").text
+
+
+def test_details_by_keyboard(opened: webdriver.Chrome) -> None:
+    find(opened, "explained")
+    until(opened, lambda b: len(b.find_elements(By.CSS_SELECTOR, ".card")) == 1)
+    one(opened, ".card button").send_keys(Keys.ENTER)
+    dialog = one(opened, "dialog")
+    assert "nobody (decided)" in dialog.text
+    assert len(dialog.find_elements(By.CSS_SELECTOR, "svg circle")) == 1
+    assert dialog.find_elements(By.CSS_SELECTOR, "svg rect.other")
+    opened.switch_to.active_element.send_keys(Keys.ESCAPE)
+    until(opened, lambda b: not b.find_element(By.CSS_SELECTOR, "dialog").is_displayed())
+    find(opened, "emo/")
+    until(opened, lambda b: len(b.find_elements(By.CSS_SELECTOR, ".card")) > 1)
+    one(opened, ".card button").send_keys(Keys.ENTER)
+    one(opened, "dialog").send_keys(Keys.ARROW_RIGHT)
+    until(opened, lambda b: "00001.jpg" in one(b, "dialog").text)
+
+
+def test_languages_dark_and_phone_width(opened: webdriver.Chrome) -> None:
+    find(opened, "explained")
+    for language, words in (("zh", "没有找到露出正脸的人物"), ("ja", "顔の見える人物が見つかりません")):
+        Select(opened.find_element(By.ID, "language")).select_by_value(language)
+        until(opened, lambda b, words=words: texts(b, ".card h2") == [words])
+    light = brightness(opened)
+    sized(opened, 360, 740, dark=True)
+    assert brightness(opened) < 200 < light
+    assert opened.execute_script("return document.documentElement.scrollWidth - innerWidth") <= 0
