@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -50,7 +51,9 @@ class Access:
         import boto3.session
 
         with translated("read the AWS configuration"):
-            return boto3.session.Session(profile_name=self.profile, region_name=self.region)
+            # The AWS command line reads AWS_REGION first; boto3 knows AWS_DEFAULT_REGION alone.
+            region = self.region or os.environ.get("AWS_REGION")
+            return boto3.session.Session(profile_name=self.profile, region_name=region)
 
     def client(self, service: str) -> Any:
         """A client, made once.
