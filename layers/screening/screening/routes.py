@@ -92,7 +92,7 @@ def is_folder(ref: ObjectRef) -> bool:
 
 
 def from_metadata(value: str) -> tuple[Screening, ...]:
-    """The screenings that `x-amz-meta-screentest: MODEL[:RATIO],…` asks for.
+    """The screenings that `x-amz-meta-screentest: MODEL[:RATIO],…` asks for; the ratio as `3x4` or `3:4`.
 
     Whoever uploads writes this, so what is malformed is passed over, not an error: it can only ever add.
     """
@@ -100,7 +100,7 @@ def from_metadata(value: str) -> tuple[Screening, ...]:
     for part in value.split(","):
         model, _, ratio = part.strip().partition(":")
         try:
-            asked[Screening.of(model, ratio or None)] = None
+            asked[Screening.of(model, ratio.replace("x", ":") or None)] = None
         except ValueError:
             continue
         if len(asked) == OBJECT_SCREENINGS:
