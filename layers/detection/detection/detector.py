@@ -179,8 +179,8 @@ def _explain(m: Measurements, checks: tuple[Check, ...], decided: str | None) ->
         landmarks["body"] = points(taken["pose"].points)
     elif taken.get("body") is not None:
         landmarks["body"] = points(taken["body"].points)
-    if taken.get("hand") is not None:
-        landmarks["hand"] = points(taken["hand"].points)
+    for number, hand in enumerate(taken.get("hands", ()), 1):
+        landmarks[f"hand {number}"] = points(hand.points)
     figures = {name: float(value) for name, value in taken.items() if isinstance(value, int | float)}
     return Explanation(checks, decided, figures, named, landmarks)
 

@@ -10,6 +10,7 @@ import math
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from detection import thresholds as t
@@ -17,14 +18,62 @@ from detection.pictures import Picture
 from detection.vision import bodies, poses
 from detection.vision.blendshapes import Blendshapes
 from detection.vision.bodies import BodyDetector, Person
-from detection.vision.crops import Pixels, Region, cut
+from detection.vision.crops import Pixels, Points, Region, cut
 from detection.vision.faces import FaceDetector
 from detection.vision.hands import Hand, HandDetector
 from detection.vision.mesh import FaceMesh, Mesh
+from detection.vision.occlusion import Occlusion, OcclusionNet
 from detection.vision.poses import Pose, PoseDetector
 from detection.vision.runtime import Array
 from detection.vision.segmentation import Segmentation
 from detection.vision.ssd import Detection
+
+
+# Mesh points: outline of the face, rings about the subject's right and left eye, and of the cheeks below them.
+_OUTLINE = (
+    10,
+    338,
+    297,
+    332,
+    284,
+    251,
+    389,
+    356,
+    454,
+    323,
+    361,
+    288,
+    397,
+    365,
+    379,
+    378,
+    400,
+    377,
+    152,
+    148,
+    176,
+    149,
+)
+_OUTLINE += (150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)
+_EYES = ((33, 159, 133, 145), (263, 386, 362, 374))
+_CHEEKS = ((50, 101, 205, 187), (280, 330, 425, 411))
+
+
+def _patch(values: Array, centre: Points, half: float) -> Array:
+    """The values in a square about `centre` `(x, y)`, at least one."""
+    height, width = values.shape
+    x1, y1 = (int(min(max(v, 0), side - 1)) for v, side in zip(centre - half, (width, height), strict=True))
+    x2, y2 = (int(min(max(v + 1, 1), side)) for v, side in zip(centre + half, (width, height), strict=True))
+    return values[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)].ravel()
+
+
+def _inside(outline: Points, points: Points) -> npt.NDArray[np.bool_]:
+    """Which `points` lie within the polygon `outline`: even-odd rule."""
+    x, y = points[:, 0, None], points[:, 1, None]
+    (ax, ay), (bx, by) = outline.T, np.roll(outline, 1, axis=0).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossing = ((ay > y) != (by > y)) & (x < (bx - ax) * (y - ay) / (by - ay) + ax)
+    return np.asarray(crossing.sum(1) % 2 == 1)
 
 
 def luma(pixels: Pixels) -> Array:
@@ -65,6 +114,11 @@ class Networks:
     def hands(self) -> HandDetector:
         """Hands."""
         return HandDetector()
+
+    @cached_property
+    def occlusion(self) -> OcclusionNet:
+        """What covers a face."""
+        return OcclusionNet()
 
     @cached_property
     def segmentation(self) -> Segmentation:
@@ -369,47 +423,78 @@ class Measurements:
         return max(inside, default=None)
 
     @cached_property
-    def occlusion(self) -> float | None:
-        """How much the mouth or eye points move between three crops, in units of the limit of each."""
-        if self.mesh is None or self.face is None or not self.posed:
+    def occlusion(self) -> Occlusion | None:
+        """What covers the main face, by our own network; only near frontal."""
+        if self.mesh is None or not self.posed:
             return None
-        base = FaceMesh.region(self.face)
-        width = self.face.width
-        runs = [self._networks.mesh(self._image, base)]
-        for shift, scale in ((0.06, 1.10), (-0.06, 0.92)):
-            region = Region(base.x + shift * width, base.y, base.side * scale, base.angle)
-            runs.append(self._networks.mesh(self._image, region))
-        spread = np.stack([r.points[:, :2] for r in runs]).std(0).mean(1) / self.mesh.eye_distance
-        mouth = float(spread[[0, 13, 14, 17, 61, 291, 199]].mean())
-        eyes = float(spread[[33, 133, 159, 145, 263, 362, 386, 374]].mean())
-        return 0.5 * max(mouth / 0.0125, eyes / 0.009)
+        return self._networks.occlusion(self._image, OcclusionNet.region(self.mesh))
 
     @cached_property
-    def hand(self) -> Hand | None:
-        """The most certain hand near the head."""
-        if self.face is None:
+    def eye_shade(self) -> float | None:
+        """Median luma below the eyes in parts of that of the cheeks: where dark glasses reach and shadow seldom does."""
+        if self.mesh is None or not self.posed:
             return None
+        region = FaceMesh.closer(self.mesh)
+        y = luma(cut(self._image, region, 128))
+        points = region.from_picture(self.mesh.points) * 128
+        cheeks = np.concatenate([_patch(y, points[list(ring)].mean(0), 0.09 * 128) for ring in _CHEEKS])
+        shades = []
+        for ring in _EYES:
+            eye = points[list(ring)]
+            centre, width = eye.mean(0), float(np.ptp(eye[:, 0]))
+            shades.append(float(np.median(_patch(y, centre + (0, 0.25 * width), 0.3 * width))))
+        return float(np.mean(shades)) / max(float(np.median(cheeks)), 1.0)
+
+    @cached_property
+    def sunglasses(self) -> float | None:
+        """The lesser of two witnesses, 0 to 1: the network, and how dark it is below the eyes."""
+        if self.occlusion is None or self.eye_shade is None:
+            return None
+        dark, light = t.EYE_SHADE
+        shade = min(max((light - self.eye_shade) / (light - dark), 0.0), 1.0)
+        return min(self.occlusion.sunglasses, shade)
+
+    @cached_property
+    def _hand_distance(self) -> float:
+        """From the face's centre to the nearer wrist in face widths, however doubtful; 0 where no body is found."""
+        if self.face is None or self.body is None:
+            return 0.0
+        wrists = self.body.points[[bodies.LEFT_WRIST, bodies.RIGHT_WRIST]]
+        near = min(math.dist(wrist, self.face.centre) for wrist in wrists)
+        return near / max(self.face.width, self.face.height)
+
+    @cached_property
+    def hands(self) -> list[Hand]:
+        """Hands about the head; not looked for where both wrists are far from it."""
+        if self.face is None or self._hand_distance > t.WRIST_FAR:
+            return []
         x, y = self.face.centre
-        region = Region(x, y, 2.6 * max(self.face.width, self.face.height))
-        palms = self._networks.hands.palms(self._image, region, t.PALM_SCORE_MIN)[:2]
+        region = Region(x, y, t.HAND_REGION * max(self.face.width, self.face.height))
+        palms = self._networks.hands.palms(self._image, region, t.PALM_SCORE_MIN)[: t.PALMS]
         hands = [self._networks.hands(self._image, palm) for palm in palms]
-        return max(hands, key=lambda h: h.presence, default=None)
+        return [hand for hand in hands if hand.presence >= t.HAND_PRESENCE_MIN]
 
     @cached_property
-    def hand_near_face(self) -> float | None:
-        """Presence of a hand at the head, or score of a wrist that can only belong to one; 0 without."""
+    def hand_points_on_face(self) -> int:
+        """How many of a hand's 21 points lie within the face's outline; of the hand that has most."""
+        if self.mesh is None:
+            return 0
+        outline = self.mesh.points[list(_OUTLINE), :2]
+        return max((int(_inside(outline, hand.points).sum()) for hand in self.hands), default=0)
+
+    @cached_property
+    def hand_distance(self) -> float | None:
+        """From the face's centre to the nearest point of a hand, or to a wrist that is surely one, in face widths."""
         if self.face is None:
             return None
         x, y = self.face.centre
         size = max(self.face.width, self.face.height)
-        near = 0.0
-        if self.hand is not None and np.abs(self.hand.points - (x, y)).max(1).min() < t.HAND_REACH * size:
-            near = self.hand.presence
-        if near < t.HAND_PRESENCE_MIN and self.body is not None:
+        distances = [float(np.abs(hand.points - (x, y)).max(1).min()) / size for hand in self.hands]
+        if self.body is not None:
             for wrist in (bodies.LEFT_WRIST, bodies.RIGHT_WRIST):
-                if math.dist(self.body.points[wrist], (x, y)) < t.WRIST_REACH * size:
-                    near = max(near, t.WRIST_WEIGHT * float(self.body.scores[wrist]))
-        return min(near, 1.0)
+                if self.body.scores[wrist] >= t.KEYPOINT_MIN:
+                    distances.append(math.dist(self.body.points[wrist], (x, y)) / size)
+        return min(distances, default=9.0)
 
     @cached_property
     def expression(self) -> float | None:

@@ -64,7 +64,7 @@ BODY = (
     emo.TURNED,
     emo.TILTED,
     emo.CUT.answering(Code.FACE_POSE),
-    emo.COVERED.answering(Code.FACE_POSE),
+    *(rule.answering(Code.FACE_POSE) for rule in emo.COVERED),
     emo.LARGE.answering(Code.BODY_POSE),
     SIDE_ON,
     SEATED,

@@ -74,14 +74,49 @@ HIDDEN = Rule(
     at_least=t.PRESENCE_MIN,
     applies=_from_front,
 )
-COVERED = Rule(
-    "face covered",
-    "nothing covers a part of the face",
-    lambda m: m.occlusion,
+MASK = Rule(
+    "mask",
+    "no mask or cloth covers mouth and nose",
+    lambda m: m.occlusion.mask if m.occlusion else None,
     Code.FULL_FACE,
-    at_most=t.OCCLUSION_MAX,
+    at_most=t.MASK_MAX,
     applies=visible,
 )
+SUNGLASSES = Rule(
+    "sunglasses",
+    "the eyes are not behind dark glasses",
+    lambda m: m.sunglasses,
+    Code.FULL_FACE,
+    at_most=t.SUNGLASSES_MAX,
+    applies=visible,
+)
+OBJECT = Rule(
+    "object over face",
+    "nothing is held or hangs before the face",
+    lambda m: m.occlusion.object if m.occlusion else None,
+    Code.FULL_FACE,
+    at_most=t.OBJECT_MAX,
+    applies=visible,
+)
+HAIR = Rule(
+    "hair over eye",
+    "hair covers no eye",
+    lambda m: m.occlusion.hair if m.occlusion else None,
+    Code.FULL_FACE,
+    at_most=t.HAIR_MAX,
+    applies=visible,
+)
+HAND = Rule(
+    "hand over face",
+    "no hand covers a part of the face",
+    lambda m: m.hand_points_on_face,
+    Code.FULL_FACE,
+    at_most=t.HAND_POINTS_MAX,
+    unit="of 21 points",
+    applies=visible,
+)
+COVERED = (MASK, SUNGLASSES, OBJECT, HAIR, HAND)
+
 TURNED = Rule(
     "head turned",
     "the face looks towards the camera",
@@ -127,7 +162,7 @@ HIPS = Rule(
     applies=somebody,
 )
 
-HEAD = (NOBODY, SEVERAL, SMALL, LARGE, DARK, SOFT, BACK, HIDDEN, COVERED, TURNED, TILTED, NODDING, CUT)
+HEAD = (NOBODY, SEVERAL, SMALL, LARGE, DARK, SOFT, BACK, HIDDEN, *COVERED, TURNED, TILTED, NODDING, CUT)
 """Ratio 1:1."""
 
 HALF_BODY = (

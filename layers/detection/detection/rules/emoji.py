@@ -10,9 +10,10 @@ from detection.rules.rule import Rule, visible
 HAND = Rule(
     "hand near face",
     "no hand is at the head",
-    lambda m: m.hand_near_face,
+    lambda m: m.hand_distance,
     Code.FULL_FACE,
-    at_most=t.HAND_PRESENCE_MIN,
+    at_least=t.HAND_DISTANCE_MIN,
+    unit="face widths",
     applies=visible,
 )
 EXPRESSION = Rule(
