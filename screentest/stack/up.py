@@ -69,7 +69,7 @@ def run(record: Path = RECORD) -> None:
     """Deploy the stack, print where it is, and wait for a signal.
 
     Args:
-        record: file for endpoint, region and outputs as JSON; it exists while the stack does.
+        record: file for endpoint, region, page and outputs as JSON; it exists while the stack does.
 
     Raises:
         StackError: it could not be started, or the local AWS ended by itself.
@@ -78,18 +78,19 @@ def run(record: Path = RECORD) -> None:
     try:
         with LocalStack() as stack, serve(stack) as page:
             print(f"local AWS    {stack.endpoint_url}   region {REGION}, keys {ACCESS_KEY}/{SECRET_KEY}")
-            print(f"page         {page.url}")
+            print(f"page         {page.url}   drop a picture on it")
             for name, value in stack.outputs.items():
                 print(f"{name:<20} {value}")
             print("\nTry, in another shell:")
             print("\n".join(f"  {command}" for command in commands(stack)))
+            said = {
+                "endpoint_url": stack.endpoint_url,
+                "region": REGION,
+                "page_url": page.url,
+                "outputs": stack.outputs,
+            }
             record.parent.mkdir(parents=True, exist_ok=True)
-            record.write_text(
-                json.dumps(
-                    {"endpoint_url": stack.endpoint_url, "region": REGION, "outputs": stack.outputs}, indent=2
-                )
-                + "\n"
-            )
+            record.write_text(json.dumps(said, indent=2) + "\n")
             print("\nCtrl-C ends it.", flush=True)
             while True:
                 stack.aws.check()
