@@ -1,0 +1,144 @@
+"""The doctor on a stack of the local AWS: well, and with one thing after the other taken away."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from template.cloudformation import complete
+from typer.testing import CliRunner, Result
+
+from screentest.cli import app
+from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
+
+pytestmark = pytest.mark.stack
+
+THEIRS = "pictures-of-theirs"
+
+
+@pytest.fixture(scope="module")
+def stack(empty_artefacts: Path) -> Iterator[LocalStack]:
+    with LocalStack(parameters=complete(), artefacts=empty_artefacts) as running:
+        yield running
+
+
+def doctor(stack: LocalStack, *arguments: str) -> Result:
+    environment = {
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_REGION": REGION,
+        "AWS_ENDPOINT_URL": stack.endpoint_url,
+        "AWS_CONFIG_FILE": os.devnull,
+    }
+    return CliRunner().invoke(app, ["doctor", *arguments], env=environment)
+
+
+def findings(stack: LocalStack) -> dict[str, dict[str, str]]:
+    result = doctor(stack, "--json")
+    return {finding["check"]: finding for finding in map(json.loads, result.stdout.splitlines())}
+
+
+def test_a_fresh_stack_is_well(stack: LocalStack) -> None:
+    result = doctor(stack)
+    assert result.exit_code == 0, result.output
+    states = {check: finding["state"] for check, finding in findings(stack).items()}
+    assert set(states.values()) <= {"ok", "warning"}
+    # The local AWS leaves point-in-time recovery off, whatever the template says.
+    assert {check for check, state in states.items() if state == "warning"} - {"table recovery"} == {
+        "who hears alarms",
+        "who hears rejections",
+    }
+    assert states["uploads reach the queue"] == states["function"] == states["detector"] == "ok"
+
+
+def test_what_is_taken_away_is_found(stack: LocalStack) -> None:
+    s3, sqs, functions = stack.client("s3"), stack.client("sqs"), stack.client("lambda")
+    bucket, queue = stack.outputs["UploadBucketName"], stack.outputs["ScreenQueueUrl"]
+    told: dict[str, Any] = s3.get_bucket_notification_configuration(Bucket=bucket)
+    told.pop("ResponseMetadata")
+    (fed,) = functions.list_event_source_mappings(FunctionName=stack.outputs["ScreenFunctionName"])[
+        "EventSourceMappings"
+    ]
+    policy = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"])["Attributes"]["Policy"]
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    functions.update_event_source_mapping(UUID=fed["UUID"], Enabled=False)
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
+    sqs.send_message(QueueUrl=stack.outputs["DeadLetterQueueUrl"], MessageBody="{}")
+    try:
+        assert doctor(stack).exit_code == 1
+        found = findings(stack)
+        for check in ("uploads reach the queue", "function", "queue policy"):
+            assert found[check]["state"] == "failed", found[check]
+            assert found[check]["advice"]
+        assert found["dead letters"]["state"] == "warning"
+    finally:
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=told)
+        functions.update_event_source_mapping(UUID=fed["UUID"], Enabled=True)
+
+
+def test_no_stack_of_that_name(stack: LocalStack) -> None:
+    result = doctor(stack, "--stack-name", "another")
+    assert result.exit_code == 2
+    assert "no stack named another" in result.stderr
+
+
+def test_a_stack_with_a_bucket_of_its_own_needs_no_eventbridge(stack: LocalStack) -> None:
+    result = doctor(stack, "--enable-eventbridge", "--yes")
+    assert result.exit_code == 2
+    assert "ExistingBucketName" in result.stderr
+
+
+def test_an_existing_bucket_from_first_look_to_first_upload(stack: LocalStack) -> None:
+    """Its own notifications stay as they are, and its uploads reach our function through EventBridge."""
+    s3, sqs = stack.client("s3"), stack.client("sqs")
+    s3.create_bucket(Bucket=THEIRS)
+    url = sqs.create_queue(QueueName="thumbnails")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [{**allow, "Resource": arn}]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    own = {"Id": "thumbnails", "QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}
+    s3.put_bucket_notification_configuration(
+        Bucket=THEIRS, NotificationConfiguration={"QueueConfigurations": [own]}
+    )
+    before = s3.get_bucket_notification_configuration(Bucket=THEIRS)["QueueConfigurations"]
+
+    stack.deploy(complete({"ExistingBucketName": THEIRS}))
+    found = findings(stack)
+    assert found["uploads reach the queue"]["state"] == "failed"
+    assert "--enable-eventbridge" in found["uploads reach the queue"]["advice"]
+    assert found["event rule"]["state"] == found["queue policy"]["state"] == "ok"
+
+    unasked = doctor(stack, "--enable-eventbridge")
+    assert unasked.exit_code == 2
+    assert "nothing was written" in unasked.stderr
+    assert "EventBridgeConfiguration" not in s3.get_bucket_notification_configuration(Bucket=THEIRS)
+
+    done = doctor(stack, "--enable-eventbridge", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "keep  queue thumbnails" in done.stdout
+    now = s3.get_bucket_notification_configuration(Bucket=THEIRS)
+    assert now["QueueConfigurations"] == before
+    assert "EventBridgeConfiguration" in now
+    assert findings(stack)["uploads reach the queue"]["state"] == "ok"
+    assert "Nothing to do" in doctor(stack, "--enable-eventbridge", "--yes").stdout
+
+    # Cut the function off, to see what it would have been given.
+    functions = stack.client("lambda")
+    (fed,) = functions.list_event_source_mappings(FunctionName=stack.outputs["ScreenFunctionName"])[
+        "EventSourceMappings"
+    ]
+    functions.update_event_source_mapping(UUID=fed["UUID"], Enabled=False)
+    s3.put_object(Bucket=THEIRS, Key="emo/1x1/a b+c.jpg", Body=b"x")
+    got = sqs.receive_message(QueueUrl=stack.outputs["ScreenQueueUrl"], WaitTimeSeconds=10)["Messages"]
+    event = json.loads(got[0]["Body"])
+    assert (event["source"], event["detail-type"]) == ("aws.s3", "Object Created")
+    assert event["detail"]["object"]["key"] == "emo/1x1/a b+c.jpg"
+    assert sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"], (
+        "their own notification still works"
+    )
