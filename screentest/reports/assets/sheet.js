@@ -136,7 +136,10 @@
     entry.group = entry.ratio ? `${entry.model} ${entry.ratio}` : entry.model;
   });
   byId("surprises").hidden = !entries.some((entry) => entry.expected !== undefined);
-  for (const kind of ["input", "change"]) form.addEventListener(kind, apply);
+  form.addEventListener("input", apply);
+  // Some browsers' menus send no input event. A text field's change comes as it loses the focus, to a card's button
+  // perhaps, which must not be replaced under the click.
+  form.addEventListener("change", (event) => { if (event.target.tagName === "SELECT") apply(); });
   form.addEventListener("submit", (event) => event.preventDefault());
   byId("language").addEventListener("change", (event) => { lang = event.target.value; speak(); });
   byId("theme").addEventListener("click", switchTheme);
