@@ -94,9 +94,7 @@ CASES = (
         "InvalidFile.FullBody",
         "For 3:4 the body must be in view to the hips.",
     ),
-    Case(
-        "half_a_face", EMOJI, None, "InvalidFile.FullFace", "The edge of the picture cuts the face in half."
-    ),
+    Case("tilted", EMOJI, None, "InvalidFile.FacePose", "The same head; Emoji wants it upright too."),
     Case("two_people", ANIMATE_ANYONE, None, "InvalidFile.Content", "Two men; one person is asked for."),
     Case(
         "shoulders_up",

@@ -55,8 +55,6 @@ PACKAGES = (
         ("--no-binary=:all:", "--no-build-isolation"),
         {
             "obama.jpg": _FACES + "obama.jpg",
-            "obama3.jpg": _FACES + "obama3.jpg",
-            "obama_partial_face2.jpg": _FACES + "obama_partial_face2.jpg",
             "biden.jpg": _FACES + "biden.jpg",
         },
     ),
@@ -211,11 +209,6 @@ def far_away() -> Image.Image:
     return wall
 
 
-def half_a_face() -> Image.Image:
-    """A face cut in half by the edge of the picture; 551 x 1137."""
-    return source("obama_partial_face2.jpg")
-
-
 def masked() -> Image.Image:
     """`shoulders_up` with a cloth over mouth and nose; 700 x 700."""
     picture = shoulders_up()
@@ -247,7 +240,6 @@ MAKERS: dict[str, Callable[[], Image.Image]] = {
         tilted,
         too_small,
         far_away,
-        half_a_face,
         masked,
     )
 }
