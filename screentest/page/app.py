@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from screening.models import Screening
 from screening.routes import Routes
+from screentest.aws import AwsError
 from screentest.page import verdicts
 from screentest.page.choices import Choice, offered
 from screentest.reports.drawing import thumbnail
@@ -116,7 +117,7 @@ class Page:
         except ClientError as error:
             status = HTTPStatus.NOT_FOUND if _missing(error) else HTTPStatus.BAD_GATEWAY
             answer = _json({"error": str(error)}, status)
-        except BotoCoreError as error:
+        except (AwsError, BotoCoreError) as error:
             answer = _json({"error": f"the local AWS does not answer: {error}"}, HTTPStatus.BAD_GATEWAY)
         start_response(
             f"{answer.status.value} {answer.status.phrase}",

@@ -56,3 +56,8 @@ class ReportEntry:
     def outcome(self) -> str:
         """Verdict and code in one, the form of `expected`."""
         return f"{self.verdict} {self.code}" if self.code else self.verdict
+
+
+def wire_ratio(stored: str | None) -> str | None:
+    """`1:1` or `3:4` of the table's `1x1` or `3x4`; None for `-`, which stands for a model without one."""
+    return None if stored in (None, "-") else stored.replace("x", ":")

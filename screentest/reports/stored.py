@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from screentest.reports.entry import Absence, ReportEntry
+from screentest.reports.entry import Absence, ReportEntry, wire_ratio
 
 WORKERS = 8
 """Pictures read at a time: reading is waiting, and this many keep a decoder busy."""
@@ -63,12 +63,11 @@ def entries(items: Iterable[Mapping[str, Any]], s3: Any, *, workers: int = WORKE
 def entry(item: Mapping[str, Any], s3: Any) -> ReportEntry:
     """One decided item with its picture, exactly as it was screened, or why there is none."""
     picture, absent = _read(item, s3)
-    ratio = item.get("ratio")
     return ReportEntry(
         name=str(item["key"]),
         source=f"s3://{item['bucket']}/{item['key']}",
         model=str(item["model"]),
-        ratio=None if ratio in (None, "-") else str(ratio).replace("x", ":"),
+        ratio=wire_ratio(item.get("ratio")),
         verdict=item["verdict"],
         code=item.get("code"),
         message=item.get("message"),

@@ -1,0 +1,119 @@
+"""`screentest report`: a contact sheet of stored verdicts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from screentest.cli.options import EndpointUrl, Json, Profile, Region, StackName, ending
+
+app = typer.Typer(add_completion=False)
+
+
+class Verdict(StrEnum):
+    """What a screening ended with."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    REJECT = "reject"
+    ERROR = "error"
+
+
+class Lang(StrEnum):
+    """The languages of reasons and advice."""
+
+    EN = "en"
+    ZH = "zh"
+    JA = "ja"
+
+
+_DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
+
+EXAMPLES = """
+Examples:
+
+  screentest report                                         the newest 1,000
+
+  screentest report --verdict reject --since 2026-11-20     a week's rejects
+
+  screentest report s3://portraits/emo/ --limit 0 --lang ja --out emo.html
+
+  screentest report --endpoint-url http://127.0.0.1:4566    of the local stack (make up)
+
+The pictures are inside the file: whoever gets it can see them.
+
+Exit status: 0 written (even with nothing found), 2 it could not be written.
+"""
+
+
+@app.command(epilog=EXAMPLES)
+def report(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="s3://BUCKET/KEY", help="An object, or a prefix of objects.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The HTML file to write.")] = Path(
+        "build/report.html"
+    ),
+    verdict: Annotated[
+        list[Verdict] | None,
+        typer.Option(metavar="VERDICT", help="pass, reject or error; may be repeated.", show_default="all"),
+    ] = None,
+    code: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODE", help="A code, or its beginning as in 'InvalidFile.'; may be repeated."),
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option(metavar="MODEL", help="May be repeated.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=_DATES, metavar="DATE", help="Decided at or after this (UTC).")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=_DATES, metavar="DATE", help="Decided before this (UTC).")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, metavar="N", help="At most so many; 0 for all.")] = 1000,
+    title: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Heading of the sheet.", show_default="what was asked")
+    ] = None,
+    lang: Annotated[
+        Lang | None,
+        typer.Option(
+            help="Language of reasons and advice; it can be switched in the sheet.",
+            show_default="the browser's",
+        ),
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Verdict table.", show_default="the stack's")
+    ] = None,
+    json_output: Json = False,
+    profile: Profile = None,
+    region: Region = None,
+    endpoint_url: EndpointUrl = None,
+    stack_name: StackName = "screentest",
+) -> None:
+    """Write a contact sheet: pictures with boxes, verdicts, reasons and advice in one HTML file."""
+    from screentest.aws import Access
+    from screentest.reports.command import Target, run
+    from screentest.verdicts.command import Options
+
+    with ending():
+        options = Options.parse(
+            source=source,
+            verdicts=[str(chosen) for chosen in verdict or []],
+            codes=code or [],
+            models=model or [],
+            since=since,
+            until=until,
+            limit=limit,
+            output="json",
+            table=table,
+        )
+        run(
+            Access(profile, region, endpoint_url, stack_name),
+            options,
+            Target(file=out, title=title, lang=lang.value if lang else None, summary=json_output),
+        )

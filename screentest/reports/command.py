@@ -1,0 +1,107 @@
+"""`screentest report`: from the verdict table and the bucket to one contact sheet."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from screening.reasons import Language
+from screentest.aws import Access, AwsError, translated
+from screentest.display import errors, printable
+from screentest.reports.sheet import ContactSheet
+from screentest.reports.stored import entries
+from screentest.verdicts.command import Options
+from screentest.verdicts.query import PENDING, VerdictReader
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the sheet goes, and how it speaks.
+
+    Attributes:
+        file: the HTML file.
+        title: heading; None for one that says what was asked.
+        lang: None leaves the choice to the reader's browser.
+        summary: print the summary as JSON.
+    """
+
+    file: Path
+    title: str | None = None
+    lang: Language | None = None
+    summary: bool = False
+
+
+def run(access: Access, options: Options, target: Target) -> int:
+    """Write the sheet; returns the number of screenings on it.
+
+    Raises:
+        AwsError: the table or the bucket cannot be read, or the file cannot be written.
+    """
+    remarks = errors()
+
+    def remark(text: str) -> None:
+        remarks.print(text, style="dim", markup=False, soft_wrap=True)
+
+    table = options.table or access.stack.output("VerdictTableName")
+    reader = VerdictReader(access.client("dynamodb"), table, remark)
+    items = (
+        item
+        for item in reader.read(options.question, options.limit)
+        if item.get("verdict", PENDING) != PENDING
+    )
+    subject = options.question.address or table
+    title = target.title or f"Screenings of {printable(subject)}"
+    without, denied = 0, 0
+    try:
+        with (
+            ContactSheet(target.file, title=title, lang=target.lang, subtitle=_subtitle(options)) as sheet,
+            Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                console=remarks,
+                disable=not sys.stderr.isatty(),
+                transient=True,
+            ) as progress,
+            translated("read the pictures", needs="s3:GetObject and s3:GetObjectVersion on the bucket"),
+        ):
+            task = progress.add_task("pictures", total=options.limit or None)
+            for entry in entries(items, access.client("s3")):
+                sheet.add(entry)
+                without += entry.picture is None
+                denied += entry.absent == "denied"
+                progress.advance(task)
+    except OSError as error:
+        raise AwsError(
+            f"cannot write {target.file}: {error.strerror}; name another file with --out"
+        ) from error
+    if target.summary:
+        print(json.dumps({"report": str(target.file), "screenings": sheet.count, "without_picture": without}))
+    else:
+        gone = f", {without} without their picture" if without else ""
+        print(f"{target.file}: {sheet.count} screenings{gone}")
+    if denied:
+        remark(
+            f"reading was denied for {denied}: your identity needs s3:GetObject and s3:GetObjectVersion there"
+        )
+    if not sheet.count:
+        remark("no verdict matches; look with screentest verdicts, or ask for less")
+    return sheet.count
+
+
+def _subtitle(options: Options) -> str:
+    question = options.question
+    parts = [
+        *sorted(question.verdicts),
+        *question.codes,
+        *sorted(question.models),
+        question.since and f"since {question.since:%Y-%m-%d %H:%M} UTC",
+        question.until and f"until {question.until:%Y-%m-%d %H:%M} UTC",
+        options.limit and f"the newest {options.limit}",
+    ]
+    return ", ".join(part for part in parts if part)
