@@ -1,0 +1,189 @@
+"""How long the first upload waits for a fresh function: from process start to the verdict, beside a bare hello-world.
+
+    .venv/bin/python benchmarks/cold_start.py [--rounds N] [--without-bytecode]
+
+The built artefacts (`make build HOST=1`) run under the runtime interface emulator, each time in a fresh process, with
+a local AWS beside it. Everything that the first verdict needs is in the figure: imports, clients, claim, signing,
+detector, item, tags. The hello-world is a handler with powertools' Logger and Metrics that answers without doing
+anything, from the same layer. The HTTP detector is a server on loopback that answers at once, so its own time is not
+in the figure; the self-hosted one opens its networks and judges a real picture. The sides take turns in every round;
+the figures are medians of wall time, and on a busy machine only the ratios say something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from screentest.artefact import Emulator, Store, read_event, with_objects
+from screentest.stack import ARTEFACTS, REPOSITORY, LocalStack
+
+MUST = {"HTTP": 3.0, "self-hosted": 6.0}
+GOAL = {"HTTP": 2.0, "self-hosted": 4.0}
+
+HELLO = """
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+logger = Logger(service="hello")
+metrics = Metrics(namespace="Hello", service="hello")
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event, context):
+    metrics.add_metric(name="Greetings", unit=MetricUnit.Count, value=1)
+    logger.info("hello world")
+    return {"message": "hello world"}
+"""
+
+PASS = {
+    "output": {
+        "check_pass": True,
+        "humanoid": True,
+        "face_bbox": [302, 286, 610, 593],
+        "ext_face_bbox": [71, 9, 840, 778],
+    },
+    "usage": {"image_count": 1},
+    "request_id": "0c5b0a4e-0f3c-4b7e-9d0c-1f2e3d4c5b6a",
+}
+
+
+class _AtOnce(BaseHTTPRequestHandler):
+    """A pass for whatever is asked."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.dumps(PASS).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _AtOnce) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def hello(folder: Path) -> Path:
+    """The hello-world, compiled as `make build` compiles ours."""
+    (folder / "app.py").write_text(HELLO)
+    python = REPOSITORY / ".lambda" / "bin" / "python"
+    subprocess.run(
+        [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", folder], check=True
+    )
+    return folder
+
+
+def without_bytecode(folder: Path) -> Path:
+    """A copy of the artefacts as they would be without their `.pyc` files."""
+    shutil.copytree(ARTEFACTS, folder, ignore=shutil.ignore_patterns("__pycache__", "*.zip"))
+    return folder
+
+
+def first_reply(emulator: Emulator, event: Any) -> float:
+    """Milliseconds from the start of the function's process to its answer."""
+    with emulator:
+        start = time.perf_counter()
+        reply = emulator.invoke(event)
+        took = (time.perf_counter() - start) * 1000
+    if reply.error_type or (
+        "screenings" in reply.payload and reply.payload["screenings"][0]["verdict"] != "pass"
+    ):
+        sys.exit(f"unexpected answer: {reply.payload}\n{emulator.log()[-3000:]}")
+    return took
+
+
+def upload(store: Store) -> Any:
+    """The event of an upload that nobody has screened."""
+    event = read_event(REPOSITORY / "events" / "s3-put.json")
+    event["Records"][0]["s3"]["object"]["key"] = f"emo/1x1/{uuid.uuid4().hex}.jpg"
+    return with_objects(event, store)
+
+
+def main() -> None:
+    """Print the table and, as one line of JSON, its figures."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument(
+        "--without-bytecode", action="store_true", help="also measure artefacts without .pyc files"
+    )
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch, server() as url, LocalStack() as stack:
+        folder = Path(scratch)
+        (folder / "hello").mkdir()
+        greeting = hello(folder / "hello")
+        store = Store(stack.client("s3"))
+
+        def ours(artefacts: Path, detector: str, layers: tuple[str, ...]) -> Emulator:
+            deployed = stack.client("lambda").get_function_configuration(
+                FunctionName=stack.outputs["ScreenFunctionName"]
+            )
+            variables = deployed["Environment"]["Variables"] | {
+                "AWS_ENDPOINT_URL": stack.endpoint_url,
+                "DETECTOR": detector,
+            }
+            return Emulator(environment=variables, layers=layers, artefacts=artefacts)
+
+        both, one = ("ScreeningLayer", "DetectionLayer"), ("ScreeningLayer",)
+        sides: dict[str, Callable[[], float]] = {
+            "hello-world": lambda: first_reply(
+                Emulator(environment={}, layers=one, code=greeting, handler="app.handler"), {}
+            ),
+            "HTTP": lambda: first_reply(ours(ARTEFACTS, url, one), upload(store)),
+            "self-hosted": lambda: first_reply(ours(ARTEFACTS, "self-hosted", both), upload(store)),
+        }
+        if options.without_bytecode:
+            bare = without_bytecode(folder / "bare")
+            sides["HTTP, no bytecode"] = lambda: first_reply(ours(bare, url, one), upload(store))
+            sides["self-hosted, no bytecode"] = lambda: first_reply(
+                ours(bare, "self-hosted", both), upload(store)
+            )
+        times: dict[str, list[float]] = {name: [] for name in sides}
+        for number in range(options.rounds + 1):
+            for name, measure in sides.items():
+                took = measure()
+                if number:  # the first round warms the disk
+                    times[name].append(took)
+            print(f"\rround {number}/{options.rounds}", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+    report(times)
+
+
+def report(times: dict[str, list[float]]) -> None:
+    """Print medians, and ratios round by round: both sides of a ratio are then of the same moment."""
+    base = times["hello-world"]
+    print(f"{'cold start to the first answer':<32}{'ms':>8}{'ratio':>8}{'must':>7}{'goal':>7}")
+    figures = {}
+    for name, values in times.items():
+        ratio = statistics.median(ours / theirs for ours, theirs in zip(values, base, strict=True))
+        must = f"{MUST[name]:.1f}" if name in MUST else ""
+        goal = f"{GOAL[name]:.1f}" if name in GOAL else ""
+        print(f"{name:<32}{statistics.median(values):8.0f}{ratio:8.2f}{must:>7}{goal:>7}")
+        figures[name] = {"ms": round(statistics.median(values)), "ratio": round(ratio, 2)}
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
