@@ -25,6 +25,7 @@ class Report:
             settings.report / "index.html",
             title=f"{settings.model} {settings.shown_ratio or ''}".strip(),
             subtitle="screentest check",
+            lang=settings.lang,
         )
         self._count = 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from detection import Model
+from screening.reasons import Language
 from screentest.checking.sources import is_url
 
 KEY_VARIABLES = ("SCREENTEST_API_KEY", "DASHSCOPE_API_KEY")
@@ -27,6 +28,7 @@ class CheckSettings:
         ratio: as given; `None` leaves it to the model.
         detector: base URL of a remote server; `None` judges in this process.
         api_key: for the remote server.
+        lang: of reasons and advice; `None` is English here and the browser's in a report.
     """
 
     paths: tuple[str, ...]
@@ -39,6 +41,7 @@ class CheckSettings:
     api_key: str | None = field(repr=False)
     allow_private_urls: bool
     workers: int
+    lang: Language | None
 
     @classmethod
     def parse(
@@ -53,6 +56,7 @@ class CheckSettings:
         detector: str | None,
         allow_private_urls: bool,
         workers: int,
+        lang: Language | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> CheckSettings:
         """Settings from the command line.
@@ -77,6 +81,7 @@ class CheckSettings:
             key,
             allow_private_urls,
             workers,
+            lang,
         )
 
     @property

@@ -72,9 +72,14 @@ class ShowText:
             line.append(f"  {judgement.code}", style="default")
         self._out.print(line, soft_wrap=True)
         if judgement.verdict != "pass":
-            words = explain(judgement.code, self._settings.model, ratio=self._settings.shown_ratio)
+            words = explain(
+                judgement.code,
+                self._settings.model,
+                self._settings.lang or "en",
+                ratio=self._settings.shown_ratio,
+            )
             said = judgement.problem if judgement.verdict == "error" else None
-            self._out.print(Padding(Text(said or f"{words.title}. {words.advice}"), (0, 0, 0, 7)))
+            self._out.print(Padding(Text(said or words.text), (0, 0, 0, 7)))
         if self._settings.explain:
             self._explain(judgement)
 

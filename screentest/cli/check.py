@@ -7,14 +7,21 @@ from typing import Annotated
 
 import typer
 
+from screentest.cli.options import Lang
+
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def check(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Picture files, folders of them, or URLs.")],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Picture files, folders of them, or URLs.")
+    ],
     model: Annotated[
-        str, typer.Option(help="emo-detect-v1, emoji-detect-v1 or animate-anyone-detect-gen2.", show_default=False)
+        str,
+        typer.Option(
+            help="emo-detect-v1, emoji-detect-v1 or animate-anyone-detect-gen2.", show_default=False
+        ),
     ],
     ratio: Annotated[
         str | None, typer.Option(metavar="1:1|3:4", help="Head or half body (EMO).", show_default="1:1")
@@ -38,6 +45,10 @@ def check(
     allow_private_urls: Annotated[
         bool, typer.Option("--allow-private-urls", help="Fetch URLs from private and loopback addresses too.")
     ] = False,
+    lang: Annotated[
+        Lang | None,
+        typer.Option(help="Language of reasons and advice.", show_default="en; the browser's in a report"),
+    ] = None,
     workers: Annotated[
         int, typer.Option(min=1, max=64, metavar="N", show_default="one a core", help="Pictures at a time.")
     ] = os.cpu_count() or 1,
@@ -56,6 +67,7 @@ def check(
             detector=detector,
             allow_private_urls=allow_private_urls,
             workers=workers,
+            lang=lang.value if lang else None,
         )
         status = run(settings)
     except CheckError as error:

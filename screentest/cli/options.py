@@ -5,11 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 AWS_PANEL = "AWS"
+
+
+class Lang(StrEnum):
+    """The languages of reasons and advice."""
+
+    EN = "en"
+    ZH = "zh"
+    JA = "ja"
+
 
 Profile = Annotated[
     str | None,

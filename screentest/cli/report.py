@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from screentest.cli.options import EndpointUrl, Json, Profile, Region, StackName, ending
+from screentest.cli.options import EndpointUrl, Json, Lang, Profile, Region, StackName, ending
 
 app = typer.Typer(add_completion=False)
 
@@ -22,14 +22,6 @@ class Verdict(StrEnum):
     ERROR = "error"
 
 
-class Lang(StrEnum):
-    """The languages of reasons and advice."""
-
-    EN = "en"
-    ZH = "zh"
-    JA = "ja"
-
-
 _DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 
 EXAMPLES = """
@@ -37,7 +29,7 @@ Examples:
 
   screentest report                                         the newest 1,000
 
-  screentest report --verdict reject --since 2026-11-20     a week's rejects
+  screentest report --verdict reject --since 2026-11-20     rejects since that day
 
   screentest report s3://portraits/emo/ --limit 0 --lang ja --out emo.html
 

@@ -64,6 +64,11 @@ class Reason:
     title: str
     advice: str
 
+    @property
+    def text(self) -> str:
+        """Title and advice as one paragraph, with the full stop of the language."""
+        return f"{self.title}{'. ' if self.advice.endswith('.') else '。'}{self.advice}"
+
 
 def explain(code: str | None, model: str, lang: str = "en", *, ratio: str | None = None) -> Reason:
     """The words for a code, as they apply to a model.
