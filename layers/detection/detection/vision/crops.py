@@ -35,7 +35,8 @@ class Region:
         """The inverse for x and y: points in pixels, `(n, 2 or more)`, as `(n, 2)` in parts of the region's side."""
         c, s = math.cos(self.angle), math.sin(self.angle)
         x, y = points[:, 0] - self.x, points[:, 1] - self.y
-        return np.stack([c * x + s * y, c * y - s * x], axis=1) / np.float32(self.side) + np.float32(0.5)
+        turned = np.stack([c * x + s * y, c * y - s * x], axis=1)
+        return np.asarray(turned / self.side + 0.5, np.float32)
 
 
 def cut(image: Image.Image, region: Region, size: int, *, replicate: bool = True) -> Pixels:

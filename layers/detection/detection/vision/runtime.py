@@ -46,5 +46,4 @@ class Network:
 
 def sigmoid(values: Array) -> Array:
     """Logistic function, safe for large logits."""
-    clipped: Array = 1 / (1 + np.exp(-np.clip(values, -80, 80)))
-    return clipped
+    return np.asarray(1 / (1 + np.exp(-np.clip(values, -80, 80))), np.float32)
