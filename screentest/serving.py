@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,11 +24,12 @@ import waitress.server
 import waitress.task
 from waitress import wasyncore
 
-from detection import DetectorPool, Model
+from detection import Model
 from detection.api import DetectionApi, Limits
 from detection.api import errors as api_errors
 from detection.api.fetch import HttpFetcher
 from detection.api.service import MAX_BODY_BYTES, VerdictStatus
+from detection.api.workers import Workers
 from detection.api.wsgi import application
 
 if TYPE_CHECKING:
@@ -132,7 +134,7 @@ def _parse_aliases(aliases: Iterable[str]) -> dict[str, Model]:
 def build(settings: ServeSettings, limits: Limits) -> DetectionApi:
     """The API as `settings` ask for it, with real detectors."""
     return DetectionApi(
-        DetectorPool(settings.workers).detect,
+        Workers(settings.workers).detect,
         HttpFetcher(allow_private=settings.allow_private_urls),
         api_key=settings.api_key,
         verdict_status=settings.verdict_status,
@@ -149,6 +151,7 @@ def run(settings: ServeSettings, announce: Callable[[str], None]) -> None:
         ServeError: the address cannot be listened on.
     """
     _log_to_stderr()
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # on damaged metadata; the verdict says what matters
     limits = Limits()
     api = build(settings, limits)
     app = application(api)

@@ -13,11 +13,11 @@ from typing import Any, Self
 
 import httpx
 
-from detection import DetectorPool
 from detection.api import DetectionApi, Limits
 from detection.api.fetch import MAX_BYTES, HttpFetcher, Take
 from detection.api.service import Detect
 from detection.api.urls import ImageUrl
+from detection.api.workers import Workers
 from detection.api.wsgi import application
 from screening.client import DetectionClient
 from screening.contract import Decision
@@ -145,7 +145,7 @@ class Judge:
         if settings.detector is None:
             self._pictures = LocalPictures(HttpFetcher(allow_private=settings.allow_private_urls))
             api = DetectionApi(
-                detect or DetectorPool(settings.workers).detect,
+                detect or Workers(settings.workers).detect,
                 self._pictures,
                 explain=self._explained,
                 limits=Limits(settings.workers, settings.workers, settings.workers),

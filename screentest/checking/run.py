@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,6 +40,7 @@ def run(
     Returns:
         The exit status: 0 all pass, 1 some rejected, 2 something could not be judged.
     """
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # on damaged metadata; the verdict says what matters
     out, err = stdout or sys.stdout, stderr or sys.stderr
     show: Show = ShowJson(settings, out, err) if settings.json_lines else ShowText(settings, out, err)
     counts: Counter[str] = Counter()

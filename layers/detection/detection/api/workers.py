@@ -1,0 +1,34 @@
+"""Detectors on threads of their own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from detection.answer import Answer
+from detection.codes import Model
+from detection.detector import Detector
+
+
+class Workers:
+    """`size` detectors, each on a thread of its own, for any number of waiting threads.
+
+    A server has a thread for each request in progress. If these decoded pictures themselves, the allocator would keep
+    an arena of freed pixels for each of them.
+    """
+
+    def __init__(self, size: int, make: Callable[[], Detector] = Detector) -> None:
+        self._make = make
+        self._own = threading.local()
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix="detector")
+
+    def detect(self, data: bytes, model: Model, ratio: str) -> Answer:
+        """As `Detector.detect`; waits for a free worker."""
+        return self._threads.submit(self._detect, data, model, ratio).result()
+
+    def _detect(self, data: bytes, model: Model, ratio: str) -> Answer:
+        if not hasattr(self._own, "detector"):
+            self._own.detector = self._make()
+        detector: Detector = self._own.detector
+        return detector.detect(data, model, ratio)
