@@ -236,7 +236,10 @@ class Ports:
     def detect(self, image_url: str, model: str, ratio: str | None = None) -> Decision:
         key, _, version_id = image_url.rpartition("?")
         return self.effect(
-            "call", key, lambda: self._judge(key, version_id or None, model, ratio), Unavailable("lost", code="Timeout")
+            "call",
+            key,
+            lambda: self._judge(key, version_id or None, model, ratio),
+            Unavailable("lost", code="Timeout"),
         )
 
     def _judge(self, key: str, version_id: str | None, model: str, ratio: str | None) -> Decision:
@@ -299,7 +302,13 @@ class Ports:
     def head(self, ref: ObjectRef) -> Look:
         def act() -> Look:
             version = self.world.version(ref.key, ref.version_id)
-            return Look(version.etag, records.timestamp(version.modified), len(version.content), {}, version.version_id)
+            return Look(
+                version.etag,
+                records.timestamp(version.modified),
+                len(version.content),
+                {},
+                version.version_id,
+            )
 
         return self.effect("head", ref.key, act, StoreUnavailable("s3"))
 
@@ -308,7 +317,10 @@ class Ports:
 
     def tags(self, ref: ObjectRef) -> dict[str, str]:
         return self.effect(
-            "tags", ref.key, lambda: dict(self.world.version(ref.key, ref.version_id).tags), StoreUnavailable("s3")
+            "tags",
+            ref.key,
+            lambda: dict(self.world.version(ref.key, ref.version_id).tags),
+            StoreUnavailable("s3"),
         )
 
     def write_tags(self, ref: ObjectRef, tags: Mapping[str, str]) -> None:
@@ -322,7 +334,9 @@ class Ports:
 
     def publish(self, notice: Notice) -> None:
         document = json.loads(notice.default)
-        self.effect("publish", document["key"], lambda: self.world.topic.append(document), StoreUnavailable("sns"))
+        self.effect(
+            "publish", document["key"], lambda: self.world.topic.append(document), StoreUnavailable("sns")
+        )
 
     can_bury = True
 
@@ -343,7 +357,9 @@ class Ports:
 
     def bury(self, body: str, attributes: Mapping[str, str]) -> None:
         def act() -> None:
-            self.world.dead.append(SqsMessage("buried", body, self.world.now, 0.0, attributes=dict(attributes)))
+            self.world.dead.append(
+                SqsMessage("buried", body, self.world.now, 0.0, attributes=dict(attributes))
+            )
 
         self.effect("bury", "", act, StoreUnavailable("sqs"))
 

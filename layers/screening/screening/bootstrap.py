@@ -65,6 +65,7 @@ def pipeline(
     detector_name: str | None = None,
     rules_version: str | None = None,
     aws: Aws | None = None,
+    watch: Watch | None = None,
 ) -> Pipeline:
     """The function behind its handler.
 
@@ -72,7 +73,7 @@ def pipeline(
         detector: in place of the client for the server that the settings name.
     """
     aws = aws or Aws(settings)
-    watch = Watch(Logger(level=settings.log_level))
+    watch = watch or Watch(Logger(level=settings.log_level))
     return Pipeline(
         screener(
             settings, aws, watch, detector=detector, detector_name=detector_name, rules_version=rules_version
@@ -147,10 +148,10 @@ def secret(arn: str, settings: Settings) -> Callable[[bool], str | None]:
     return key
 
 
-def failing(error: Exception) -> Callable[[Any, Context], dict[str, Any]]:
+def failing(error: Exception, watch: Watch | None = None) -> Callable[[Any, Context], dict[str, Any]]:
     """A handler for a function that could not start: it loses nothing. Messages go back to the queue, each time with a
     log line that says why; a direct invocation raises."""
-    watch = Watch(Logger())
+    watch = watch or Watch(Logger())
 
     def handler(event: Any, context: Context) -> dict[str, Any]:
         watch.begin(getattr(context, "aws_request_id", None))

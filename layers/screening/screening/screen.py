@@ -467,8 +467,7 @@ class Screener:
                     case.error = error
         if trouble is not None:
             self.watch.troubled(ref, None, trouble)
-            if not attempt.last:
-                cases[-1].error = cases[-1].error or trouble
+            cases[-1].error = cases[-1].error or trouble
 
     def _tag(self, ref: ObjectRef, cases: list[_Case]) -> ScreeningError | None:
         """Read, merge, write the item that is still held back, write. Returns why the tags are not as they should."""
@@ -478,8 +477,7 @@ class Screener:
                 current = self.objects.tags(ref)
                 plan = tags.plan(current, [(case.screening, case.item) for case in cases])
                 status = plan.status
-                self._write_held(cases, status)
-                if any(case.stale or (case.error and case.fresh and not case.written) for case in cases):
+                if not self._write_held(cases, status):
                     # Taken over, or the table failed: whoever comes next writes the tags.
                     return next((case.error for case in cases if case.error), None)
                 if not plan.changed:
@@ -507,11 +505,13 @@ class Screener:
         self._note_tags(cases, status)
         return None
 
-    def _write_held(self, cases: list[_Case], status: str) -> None:
-        for case in cases:
-            if case.fresh and case.item is not None and not case.written:
-                case.item.setdefault("tags", status)
-                self._write(case)
+    def _write_held(self, cases: list[_Case], status: str) -> bool:
+        held = [case for case in cases if case.fresh and case.item is not None and not case.written]
+        for case in held:
+            assert case.item is not None
+            case.item.setdefault("tags", status)
+            self._write(case)
+        return all(case.written for case in held)
 
     def _note_tags(self, cases: list[_Case], status: str | None) -> None:
         for case in cases:
@@ -595,7 +595,7 @@ class Screener:
         if not messages:
             return
         if (
-            not case.fresh
+            not (case.fresh or attempt.last)
             and attempt.patient
             and now - records.seconds(str(item.get("screened_at"))) < SETTLING
         ):

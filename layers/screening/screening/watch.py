@@ -137,7 +137,9 @@ class Watch:
 
     def cannot_start(self, error: Exception) -> None:
         """The function is broken as deployed, not by what it was sent."""
-        self._logger.error("the function cannot start", extra={"why": str(error), "kind": type(error).__name__})
+        self._logger.error(
+            "the function cannot start", extra={"why": str(error), "kind": type(error).__name__}
+        )
         self._count("Screened", 0)
         self._count("Defects")
 
