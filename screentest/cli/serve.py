@@ -20,8 +20,12 @@ class VerdictStatus(StrEnum):
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; other than loopback needs a key.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; other than loopback needs a key.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")
+    ] = 8000,
     api_key: Annotated[
         str | None,
         typer.Option(
@@ -31,13 +35,15 @@ def serve(
         ),
     ] = None,
     allow_private_urls: Annotated[
-        bool, typer.Option("--allow-private-urls", help="Fetch pictures from private and loopback addresses too.")
+        bool,
+        typer.Option("--allow-private-urls", help="Fetch pictures from private and loopback addresses too."),
     ] = False,
     verdict_status: Annotated[
         VerdictStatus, typer.Option(help="Answer a rejection as HTTP 200 with `output`, or as HTTP 400.")
     ] = VerdictStatus.OK,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Add every measurement beside its threshold as `output.explain`.")
+        bool,
+        typer.Option("--explain", help="Add every measurement beside its threshold as `output.explain`."),
     ] = False,
     workers: Annotated[
         int,
@@ -47,7 +53,9 @@ def serve(
     ] = os.cpu_count() or 1,
     alias: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=MODEL", help="Another name for a model, such as that of a private deployment."),
+        typer.Option(
+            metavar="NAME=MODEL", help="Another name for a model, such as that of a private deployment."
+        ),
     ] = None,
 ) -> None:
     """Serve the detection API until Ctrl-C; requests in progress are finished first."""
