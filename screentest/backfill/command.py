@@ -322,7 +322,7 @@ class Backfill:
         out(f"  {job.sent:>11,}  sent to be screened")
         out(f"  {waiting:>11,}  of the queue still wait" + ("" if on else ", and it is paused"))
         if job.phase is Phase.PAUSED or not on:
-            out(f"go on with: screentest backfill --resume {job.id}")
+            out(f"go on with: screentest backfill --resume {job.id}", soft_wrap=True)
         elif job.sent and job.phase is Phase.LISTED:
             out(
                 f"see them with: screentest verdicts {printable(job.selection.uri)}",
