@@ -1,6 +1,7 @@
 (() => {
   const { element, overlay, corners, measurements, facts, speaker, preferred, label, switchTheme, options } = Screentest;
   const PAGE = 60; // cards added at a time
+  const MANY = 240; // cards that a browser draws at once without effort
   const byId = (id) => document.getElementById(id);
   const page = JSON.parse(byId("page").textContent);
   const entries = [...document.querySelectorAll("script.entries")].flatMap((block) => JSON.parse(block.textContent));
@@ -99,6 +100,8 @@
     const until = Math.min(shown.length, drawn + PAGE);
     byId("cards").append(...shown.slice(drawn, until).map(card));
     drawn = until;
+    // Skipping what is out of view pays with many cards, and spoils printing and screenshots of a whole page.
+    byId("cards").classList.toggle("many", drawn > MANY);
     byId("more").hidden = drawn >= shown.length;
   };
   const apply = () => {
