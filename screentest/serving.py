@@ -133,8 +133,10 @@ def _parse_aliases(aliases: Iterable[str]) -> dict[str, Model]:
 
 def build(settings: ServeSettings, limits: Limits) -> DetectionApi:
     """The API as `settings` ask for it, with real detectors."""
+    workers = Workers(settings.workers)
+    workers.open()
     return DetectionApi(
-        Workers(settings.workers).detect,
+        workers.detect,
         HttpFetcher(allow_private=settings.allow_private_urls),
         api_key=settings.api_key,
         verdict_status=settings.verdict_status,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import textwrap
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from screening.reasons import explain
+from screening.reasons import Reason, explain
 from screentest.checking.judge import Judgement
 from screentest.checking.settings import CheckSettings
+
+_INDENT = " " * len("reject ")
 
 STYLES = {"pass": "green", "reject": "red", "error": "magenta"}
 
@@ -57,12 +60,14 @@ class ShowJson:
 
 
 class ShowText:
-    """A line a picture, its reason below it, and what was measured where that was asked for."""
+    """A line a picture, its reason below it, and what was measured where that was asked for; what to do about each
+    reason once, at the end."""
 
     def __init__(self, settings: CheckSettings, out: TextIO, err: TextIO) -> None:
         self._settings = settings
         self._out = Console(file=out, highlight=False)
         self._err = err
+        self._codes: Counter[str | None] = Counter()
 
     def judgement(self, judgement: Judgement) -> None:
         """Print the lines."""
@@ -72,22 +77,15 @@ class ShowText:
             line.append(f"  {judgement.code}", style="default")
         self._out.print(line, soft_wrap=True)
         if judgement.verdict != "pass":
-            words = explain(
-                judgement.code,
-                self._settings.model,
-                self._settings.lang or "en",
-                ratio=self._settings.shown_ratio,
-            )
+            self._codes[judgement.code] += 1
             said = judgement.problem if judgement.verdict == "error" else None
-            self._out.print(Padding(Text(said or words.text), (0, 0, 0, 7)))
+            self._indented(f"{said or self._words(judgement.code).title}.")
         if self._settings.explain:
             self._explain(judgement)
 
     def _explain(self, judgement: Judgement) -> None:
         if judgement.explanation is None:
-            self._out.print(
-                Padding(Text("Nothing was measured, or the server does not say.", style="dim"), (0, 0, 0, 7))
-            )
+            self._indented("Nothing was measured, or the server does not say.")
             return
         self._out.print(checks_table(judgement.explanation))
 
@@ -96,9 +94,19 @@ class ShowText:
         total = sum(counts.values())
         if not total:
             self._err.write("no pictures found\n")
-        elif total > 1:
-            parts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in STYLES if counts[verdict])
-            self._out.print(Text(f"{total} pictures: {parts}", style="bold"))
+            return
+        parts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in STYLES if counts[verdict])
+        self._out.print(Text(f"{total} picture{'' if total == 1 else 's'}: {parts}", style="bold"))
+        for code, count in self._codes.most_common():
+            self._out.print(Text(f"{count:>4} × {code}"))
+            self._indented(self._words(code).advice)
+
+    def _words(self, code: str | None) -> Reason:
+        return explain(code, self._settings.model, ratio=self._settings.shown_ratio)
+
+    def _indented(self, text: str) -> None:
+        for line in textwrap.wrap(text, max(20, self._out.width - len(_INDENT))):
+            self._out.print(Text(_INDENT + line), soft_wrap=True)
 
 
 def checks_table(explanation: Mapping[str, Any]) -> Table:

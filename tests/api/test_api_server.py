@@ -15,11 +15,12 @@ import httpx
 import pytest
 from api_doubles import URL, FakeFetcher, order, passed
 
-from detection import Answer, Model
+from detection import Answer, Model, UnreadablePicture
 from detection.api import DetectionApi, Limits
 from detection.api.fetch import Take
 from detection.api.service import FACE_DETECT, MAX_BODY_BYTES
 from detection.api.urls import ImageUrl
+from detection.api.workers import Workers
 from detection.api.wsgi import application
 from screentest.serving import ServeError, Server, ServeSettings, loopback_hosts_only
 
@@ -285,3 +286,37 @@ def test_in_the_same_process() -> None:
             == 400
         )
         assert client.get("/healthz").json()["status"] == "ok"
+
+
+class TestWorkers:
+    def test_each_thread_has_one_detector_and_no_more_are_made(self) -> None:
+        made: list[int] = []
+        used: set[tuple[int, int]] = set()
+        gate = threading.Barrier(3)
+
+        class Noting:
+            def __init__(self) -> None:
+                made.append(id(self))
+
+            def open(self) -> None:
+                used.add((id(self), threading.get_ident()))
+
+            def detect(self, data: bytes, model: Model, ratio: str) -> Answer:
+                gate.wait(PATIENCE)  # three at a time, or never
+                used.add((id(self), threading.get_ident()))
+                return passed(model, ratio)
+
+        workers = Workers(3, Noting)  # type: ignore[arg-type]
+        workers.open()
+        with ThreadPoolExecutor(9) as pool:
+            answers = pool.map(lambda _: workers.detect(b"", Model.EMO, "1:1"), range(9))
+            assert all(answer.passed for answer in answers)
+        assert len(made) == len(used) == 3
+
+    def test_what_a_detector_raises_is_passed_on(self) -> None:
+        class Broken:
+            def detect(self, data: bytes, model: Model, ratio: str) -> Answer:
+                raise UnreadablePicture("broken")
+
+        with pytest.raises(UnreadablePicture, match="broken"):
+            Workers(1, Broken).detect(b"", Model.EMO, "1:1")  # type: ignore[arg-type]

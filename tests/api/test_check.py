@@ -299,6 +299,11 @@ class TestText:
         assert "Look straight" in text
         assert "cannot be read" in text
         assert "3 pictures: 1 pass, 1 reject, 1 error" in text
+        assert text.count("Look straight") == 1
+
+    def test_no_explanation_where_nothing_was_measured(self, folder: Path) -> None:
+        text = self.shown(settings("album/broken.jpeg", json_lines=False, explain=True))
+        assert "Nothing was measured" in text
 
     def test_every_measurement_beside_its_threshold(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch

@@ -19,6 +19,7 @@ class Workers:
     """
 
     def __init__(self, size: int, make: Callable[[], Detector] = Detector) -> None:
+        self._size = size
         self._make = make
         self._own = threading.local()
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="detector")
@@ -27,8 +28,22 @@ class Workers:
         """As `Detector.detect`; waits for a free worker."""
         return self._threads.submit(self._detect, data, model, ratio).result()
 
+    def open(self) -> None:
+        """Have every worker open its networks, and do not wait for it: requests queue behind."""
+        ready = threading.Barrier(self._size)  # so that no worker takes another's turn
+
+        def opened() -> None:
+            ready.wait()
+            self._detector().open()
+
+        for _ in range(self._size):
+            self._threads.submit(opened)
+
     def _detect(self, data: bytes, model: Model, ratio: str) -> Answer:
+        return self._detector().detect(data, model, ratio)
+
+    def _detector(self) -> Detector:
         if not hasattr(self._own, "detector"):
             self._own.detector = self._make()
         detector: Detector = self._own.detector
-        return detector.detect(data, model, ratio)
+        return detector
