@@ -31,6 +31,7 @@ from detection.api.fetch import HttpFetcher
 from detection.api.service import MAX_BODY_BYTES, VerdictStatus
 from detection.api.workers import Workers
 from detection.api.wsgi import application
+from detection.errors import WeightsMissing
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -132,9 +133,16 @@ def _parse_aliases(aliases: Iterable[str]) -> dict[str, Model]:
 
 
 def build(settings: ServeSettings, limits: Limits) -> DetectionApi:
-    """The API as `settings` ask for it, with real detectors."""
+    """The API as `settings` ask for it, with real detectors, ready.
+
+    Raises:
+        ServeError: their weights are missing.
+    """
     workers = Workers(settings.workers)
-    workers.open()
+    try:
+        workers.open()
+    except WeightsMissing as error:
+        raise ServeError(str(error)) from error
     return DetectionApi(
         workers.detect,
         HttpFetcher(allow_private=settings.allow_private_urls),
@@ -150,7 +158,7 @@ def run(settings: ServeSettings, announce: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM, then finish the requests in progress. `announce` is told the address.
 
     Raises:
-        ServeError: the address cannot be listened on.
+        ServeError: the address cannot be listened on, or the weights are missing.
     """
     _log_to_stderr()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # on damaged metadata; the verdict says what matters

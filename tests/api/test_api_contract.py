@@ -6,6 +6,7 @@ import json
 import logging
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from detection import Code, Model, UnreadablePicture
 from detection.api import Request
 from detection.api.errors import url_timeout
 from detection.api.service import AA_DETECT, FACE_DETECT, MAX_BODY_BYTES
-from detection.errors import PictureTooLarge
+from detection.errors import PictureTooLarge, WeightsMissing
 
 MakeApi = Callable[..., Caller]
 MODELS = [str(model) for model in Model]
@@ -361,6 +362,14 @@ class TestPictures:
     def test_a_broken_detector(self, make_api: MakeApi) -> None:
         response = make_api(RuntimeError("tensor")).post(order())
         assert failure(response) == (500, "InternalError.Algo", "inference internal error.")
+
+    def test_missing_weights_are_said_in_the_log(
+        self, make_api: MakeApi, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        response = make_api(WeightsMissing(Path("weights/face.tflite"))).post(order())
+        assert failure(response)[:2] == (500, "InternalError")
+        assert "make weights" in caplog.text
+        assert "Traceback" not in caplog.text
 
     def test_a_defect_of_ours(self, make_api: MakeApi) -> None:
         response = make_api(fetcher=FakeFetcher(error=RuntimeError("oops"))).post(order())

@@ -28,13 +28,16 @@ def test_key_rejections_and_private_addresses(image_host: ImageHost) -> None:
         wrong = httpx.post(address, json=order(url=url), headers={"authorization": "Bearer sk-other"})
         assert (wrong.status_code, wrong.json()["message"]) == (401, "Invalid API-key provided.")
         with_key = {"authorization": "Bearer sk-environment"}
-        rejected = httpx.post(address, json=order(url=url), headers=with_key, timeout=60)
+        rejected = httpx.post(address, json=order(url=url + "?sig=5ec2e7"), headers=with_key, timeout=60)
         assert (rejected.status_code, rejected.json()["code"]) == (400, "InvalidFile.NoHuman")
         assert "usage" not in rejected.json()
         # With a key the server may be named as anything.
         assert httpx.get(server.url + "/healthz", headers={"host": "detector.internal"}).status_code == 200
         assert server.stop(signal.SIGTERM) == 0
-        assert "sk-environment" not in server.log.read_text()
+        log = server.log.read_text()
+        assert rejected.json()["request_id"] in log
+        assert "sk-" not in log
+        assert "5ec2e7" not in log
 
 
 def test_explanations_and_addresses_that_are_not_public(image_host: ImageHost) -> None:

@@ -17,6 +17,10 @@ import pytest
 from api_doubles import ImageHost
 from serve_process import serve_process
 
+from detection.api import Limits, fetch
+from detection.api.service import MAX_BODY_BYTES
+from detection.pictures import MAX_SIDE
+from screentest import serving
 from screentest.demo import pictures
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "detection-api.md"
@@ -102,3 +106,19 @@ def test_sdk(addresses: dict[str, str]) -> None:
             assert_alike(ast.literal_eval(given.partition(" ")[2]), ast.literal_eval(rest))
         else:
             assert given == written
+
+
+def test_the_numbers_are_those_of_the_code() -> None:
+    limits, text = Limits(), " ".join(DOCUMENT.read_text().split())
+    for sentence in (
+        f"Up to {limits.fetching} pictures are downloaded at a time, {limits.fetching_from_one_host} of them from one "
+        f"host; up to {limits.waiting} wait for a detector",
+        f"together they hold {limits.held_bytes >> 20} MiB at most",
+        f"it has {serving.REQUEST_SECONDS:.0f} seconds for a request",
+        f"body over {MAX_BODY_BYTES >> 20} MiB",
+        f"picture over {fetch.MAX_BYTES >> 20} MB",
+        f"* {fetch.MAX_BYTES >> 20} MB, counted while they come",
+        f"side over {MAX_SIDE:,} pixels",
+    ):
+        assert sentence in text
+    assert (fetch.FETCH_SECONDS, fetch.MAX_REDIRECTS) == (10, 3)

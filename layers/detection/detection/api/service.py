@@ -240,6 +240,9 @@ class DetectionApi:
         except detection_errors.UnreadablePicture as error:
             logger.info("no picture from %s: %s", order.url, error)
             raise errors.url_invalid() from None
+        except detection_errors.WeightsMissing as error:
+            logger.error("%s", error)  # noqa: TRY400 - the sentence says what to do, a traceback would bury it
+            raise errors.internal() from None
         except Exception:
             logger.exception("the detector %s failed", order.model)
             raise errors.inference_failed() from None

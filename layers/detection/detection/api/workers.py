@@ -29,15 +29,19 @@ class Workers:
         return self._threads.submit(self._detect, data, model, ratio).result()
 
     def open(self) -> None:
-        """Have every worker open its networks, and do not wait for it: requests queue behind."""
+        """Have every worker open its networks before the first picture comes.
+
+        Raises:
+            WeightsMissing: the installation is incomplete.
+        """
         ready = threading.Barrier(self._size)  # so that no worker takes another's turn
 
         def opened() -> None:
             ready.wait()
             self._detector().open()
 
-        for _ in range(self._size):
-            self._threads.submit(opened)
+        for future in [self._threads.submit(opened) for _ in range(self._size)]:
+            future.result()
 
     def _detect(self, data: bytes, model: Model, ratio: str) -> Answer:
         return self._detector().detect(data, model, ratio)
