@@ -1,0 +1,105 @@
+"""What a month costs, line by line: the tables of docs/cost.md.
+
+    .venv/bin/python benchmarks/cost.py
+
+Counts of calls are asserted by the tests of the pipeline; times and memory come from benchmarks/cold_start.py and the
+function's own report lines; prices are AWS's published ones for us-east-1 on arm64, without the free tier.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PRICES_AS_OF = "2026-11"
+MILLION = 1e6
+
+LAMBDA_GB_SECOND, LAMBDA_REQUEST = 0.0000133334, 0.20 / MILLION
+SQS_REQUEST = 0.40 / MILLION
+DYNAMODB_WRITE = 0.625 / MILLION
+S3_PUT, S3_GET = 0.005 / 1000, 0.0004 / 1000
+SNS_PUBLISH = 0.50 / MILLION
+EVENT, PIPE_REQUEST = 1.00 / MILLION, 0.40 / MILLION
+LOG_GB = 0.50
+ALARM, METRIC, SECRET = 0.10, 0.30, 0.40
+
+REJECTED = 0.2
+"""Share of the pictures that are rejected; they cost two DynamoDB writes and a message more."""
+
+BATCH = 1.0
+"""Uploads a batch: one, as when they come singly. Ten share an invocation, a receive and a delete."""
+
+AWS_CALLS_SECONDS = 0.08
+"""Four calls and the fetch of the picture, 10 to 20 ms each within a region: assumed, it cannot be measured here."""
+
+IDLE_POLLS = 2 * 5 * 3 * 60 * 24 * 30
+"""Two queues, five pollers each, one long poll in 20 s, whether or not there is anything."""
+
+ALARMS, METRICS = 8, 20
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What an invocation takes with one kind of detector.
+
+    Attributes:
+        seconds: of one picture, without the calls to AWS.
+        memory_gb: of the function.
+        fixed: monthly cost of its own, with its reason.
+    """
+
+    name: str
+    seconds: float
+    memory_gb: float
+    fixed: float
+
+
+SELF_HOSTED = Detector("self-hosted", 0.070, 1769 / 1024, 0.0)
+HTTP = Detector("HTTP detector, 200 ms", 0.010 + 0.200, 512 / 1024, SECRET)
+
+
+def lines(pictures: int, detector: Detector) -> list[tuple[str, float]]:
+    """Name and monthly cost in US dollars of every line."""
+    invocations = pictures / BATCH
+    rejected = pictures * REJECTED
+    seconds = detector.seconds + AWS_CALLS_SECONDS
+    return [
+        ("Lambda", invocations * (seconds * detector.memory_gb * LAMBDA_GB_SECOND + LAMBDA_REQUEST)),
+        ("SQS: send, receive, delete", (pictures + 2 * invocations) * SQS_REQUEST),
+        ("SQS: polling, always", IDLE_POLLS * SQS_REQUEST),
+        ("DynamoDB: claim, verdict, index", (pictures * 3 + rejected * 2) * DYNAMODB_WRITE),
+        ("S3: get picture, get tags, put tags", pictures * (2 * S3_GET + S3_PUT)),
+        ("SNS: rejections", rejected * SNS_PUBLISH),
+        ("Events: pipe and bus", pictures * (EVENT + PIPE_REQUEST)),
+        ("Logs, 2 KB a picture", pictures * 2e-6 * LOG_GB),
+        ("Alarms, metrics", ALARMS * ALARM + METRICS * METRIC),
+        ("Secret", detector.fixed),
+    ]
+
+
+def table(detector: Detector) -> str:
+    """The table of one detector in Markdown."""
+    sizes = (1_000, 1_000_000)
+    months = [dict(lines(size, detector)) for size in sizes]
+    rows = [f"| {detector.name} | 1,000 pictures | 1,000,000 pictures |", "| --- | ---: | ---: |"]
+    for name in months[0]:
+        if any(month[name] for month in months):
+            rows.append(f"| {name} | {_money(months[0][name])} | {_money(months[1][name])} |")
+    sums = [sum(month.values()) for month in months]
+    rows.append(f"| **in all, a month** | **{_money(sums[0])}** | **{_money(sums[1])}** |")
+    rows.append(
+        f"| a picture, what is always there left out | | ${_marginal(detector) * 1000:.3f} a thousand |"
+    )
+    return "\n".join(rows)
+
+
+def _marginal(detector: Detector) -> float:
+    one, two = (sum(dict(lines(size, detector)).values()) for size in (0, 1_000_000))
+    return (two - one) / 1_000_000
+
+
+def _money(value: float) -> str:
+    return f"${value:,.2f}" if value >= 0.005 or value == 0 else "under 1 ¢"
+
+
+if __name__ == "__main__":
+    print(table(SELF_HOSTED), table(HTTP), sep="\n\n")
