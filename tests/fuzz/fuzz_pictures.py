@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from mutations import Case, cases
 
@@ -25,6 +26,7 @@ from detection.api import DetectionApi, Request
 from detection.api.fetch import HttpFetcher, Take
 from detection.api.service import AA_DETECT, FACE_DETECT
 from detection.api.urls import ImageUrl, parse
+from screening.contract import code_of_reason
 
 HANG_SECONDS = 60
 MAX_MEGABYTES = 1000
@@ -82,6 +84,12 @@ def peak_megabytes() -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
+def _outcome(answer: dict[str, Any]) -> str:
+    output = answer.get("output", {})
+    code = answer.get("code") or output.get("code")
+    return str(code or (code_of_reason(output["reason"]) if "reason" in output else "pass"))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=5_000)
@@ -130,8 +138,7 @@ def main() -> int:
                 (options.keep / f"{number:05}").write_bytes(case.data)
             if megabytes > MAX_MEGABYTES:
                 break
-        code = answer.get("code") or answer["output"].get("code") or answer["output"].get("reason") or "pass"
-        outcomes[f"{response.status} {code.partition('.')[0] if ' ' in code else code}"] += 1
+        outcomes[f"{response.status} {_outcome(answer)}"] += 1
     print(
         json.dumps(
             {
