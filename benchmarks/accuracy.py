@@ -11,12 +11,17 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+# This folder holds a `detection.py` too, which must not be taken for the package.
+sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p).resolve() != Path(__file__).resolve().parent)]
 
 DETECTORS = {
     "emo_1x1": ("emo-detect-v1", "1:1"),
@@ -184,18 +189,21 @@ def run(portraits: Path, workers: int) -> list[Outcome]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--portraits", type=Path, required=True)
+    parser.add_argument("--portraits", type=Path, default=os.environ.get("SCREENTEST_PORTRAITS"))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--errors", action="store_true", help="list what differs from the labels")
     parser.add_argument("--json", type=Path, help="write every outcome")
     options = parser.parse_args()
+    if options.portraits is None:
+        sys.exit("no labelled pictures: give --portraits FOLDER or set SCREENTEST_PORTRAITS")
     outcomes = run(options.portraits, options.workers)
     print(table(outcomes))
     if options.errors:
         for o in sorted(filter(wrong, outcomes), key=lambda o: (o.detector, o.label, o.picture)):
             part = "held" if o.repo in HELD_OUT else "    "
             said = "pass " + o.body_style if o.passed else f"{o.code.removeprefix('InvalidFile.')} [{o.rule} {o.note}]"
-            meant = "pass " + (o.style or "") if o.label else "/".join(r.removeprefix("InvalidFile.") for r in o.reasons)
+            wanted = "/".join(reason.removeprefix("InvalidFile.") for reason in o.reasons)
+            meant = "pass " + (o.style or "") if o.label else wanted
             print(f"{o.detector:8} {o.picture} {part} label {meant:35} said {said}")
     if options.json:
         options.json.write_text("".join(json.dumps(vars(o)) + "\n" for o in outcomes))

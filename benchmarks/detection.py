@@ -257,7 +257,8 @@ def main() -> None:
     parser.add_argument("--portraits", type=Path, default=os.environ.get("SCREENTEST_PORTRAITS"))
     parser.add_argument("--skip-peer", action="store_true")
     options = parser.parse_args()
-    sys.path.insert(0, str(ROOT))
+    # This folder is on the path, and this file is called like the package.
+    sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p).resolve() != Path(__file__).resolve().parent)]
     core = max(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         paths = pictures(Path(folder), options.pictures)

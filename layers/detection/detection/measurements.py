@@ -222,11 +222,14 @@ class Measurements:
         return mesh
 
     def _mesh_of(self, face: Detection) -> Mesh:
-        """Looked at twice: in the detector's box, then around the points of the first look."""
+        """Looked at in the detector's box, and again around the points of the first look where that is elsewhere."""
         first = self._networks.mesh(self._image, FaceMesh.region(face))
         if first.presence < t.PRESENCE_MIN:
             return first
-        second = self._networks.mesh(self._image, FaceMesh.closer(first))
+        closer = FaceMesh.closer(first)
+        if closer.near(first.region):
+            return first
+        second = self._networks.mesh(self._image, closer)
         return second if second.presence >= first.presence - 0.1 else first
 
     @cached_property
@@ -310,20 +313,19 @@ class Measurements:
         return max(self.face.width, self.face.height) / self.short_side
 
     @cached_property
-    def _face_crop(self) -> Array | None:
-        """Luma of the main face, levelled, 64 pixels a face (96 with its surroundings)."""
+    def _close_up(self) -> tuple[Region, Array] | None:
+        """The main face levelled, with its region: luma, 128 x 128, 85 pixels a face."""
         if self.face is None or self.mesh is None:
             return None
-        visible = self.presence >= t.PRESENCE_MIN
-        region = FaceMesh.closer(self.mesh) if visible else FaceMesh.region(self.face)
-        return luma(cut(self._image, region, 96))
+        region = FaceMesh.closer(self.mesh) if self.visible else FaceMesh.region(self.face)
+        return region, luma(cut(self._image, region, 128))
 
     @cached_property
     def brightness(self) -> float:
         """Mean luma, 0 to 255, of the face; of the whole picture where no face is visible."""
-        if self._face_crop is None or self.presence < t.PRESENCE_MIN:
+        if self._close_up is None or not self.visible:
             return float(luma(np.asarray(self.picture.small)).mean())
-        return float(self._face_crop[16:80, 16:80].mean())
+        return float(self._close_up[1][21:107, 21:107].mean())
 
     @cached_property
     def sharpness(self) -> float | None:
@@ -333,17 +335,15 @@ class Measurements:
         standard deviation. So coarse a grid that a sharp face of 30 pixels still counts as sharp; the weaker of the
         two axes, so that motion blur counts.
         """
-        if self.face is None or self.mesh is None:
+        if self._close_up is None:
             return None
-        visible = self.presence >= t.PRESENCE_MIN
-        region = FaceMesh.closer(self.mesh) if visible else FaceMesh.region(self.face)
-        y = luma(cut(self._image, region, 64))[18:50, 13:51]
+        y = self._close_up[1].reshape(64, 2, 64, 2).mean((1, 3))[18:50, 13:51]
         across = np.abs(y[1:-1, :-2] + y[1:-1, 2:] - 2 * y[1:-1, 1:-1])
         down = np.abs(y[:-2, 1:-1] + y[2:, 1:-1] - 2 * y[1:-1, 1:-1])
         edges = min(float(np.percentile(across, 95)), float(np.percentile(down, 95)))
         value = 100 * edges / max(float(y.std()), 1.0)
         # What is no face by its mesh may still be one that blur has wiped out, but only strong blur does.
-        return value if visible or value < t.SHARPNESS_WIPED_OUT else None
+        return value if self.visible or value < t.SHARPNESS_WIPED_OUT else None
 
     @cached_property
     def yaw(self) -> float | None:
@@ -411,10 +411,9 @@ class Measurements:
     @cached_property
     def eye_shade(self) -> float | None:
         """Median luma below the eyes in parts of that of the cheeks: where dark glasses reach and shadow seldom does."""
-        if self.mesh is None or not self.posed:
+        if self.mesh is None or self._close_up is None or not self.posed:
             return None
-        region = FaceMesh.closer(self.mesh)
-        y = luma(cut(self._image, region, 128))
+        region, y = self._close_up
         points = region.from_picture(self.mesh.points) * 128
         cheeks = np.concatenate([_patch(y, points[list(ring)].mean(0), 0.09 * 128) for ring in _CHEEKS])
         shades = []
@@ -512,14 +511,14 @@ class Measurements:
         d = p.world[poses.LEFT_SHOULDER] - p.world[poses.RIGHT_SHOULDER]
         return abs(math.degrees(math.atan2(float(d[2]), float(d[0]))))
 
-    def _seen(self, *points: int) -> list[int]:
+    def _seen(self, *points: int, least: float = t.VISIBILITY_MIN) -> list[int]:
         """Those points of the pose that are visible inside the frame."""
         p = self.pose
         if p is None:
             return []
         width, height = self.picture.size
         inside = [i for i in points if 0 <= p.points[i, 0] < width and 0 <= p.points[i, 1] < height]
-        return [i for i in inside if p.visibility[i] > t.VISIBILITY_MIN]
+        return [i for i in inside if p.visibility[i] > least]
 
     @cached_property
     def ankles(self) -> int:
@@ -527,15 +526,10 @@ class Measurements:
         return len(self._seen(poses.LEFT_ANKLE, poses.RIGHT_ANKLE))
 
     @cached_property
-    def knees(self) -> int:
-        """Knees seen inside the frame."""
-        return len(self._seen(poses.LEFT_KNEE, poses.RIGHT_KNEE))
-
-    @cached_property
     def torso_thigh_angle(self) -> float | None:
         """Smallest angle between torso and thigh, degrees; only where a knee is seen."""
         p = self.pose
-        if p is None or not self.knees:
+        if p is None or not self._seen(poses.LEFT_KNEE, poses.RIGHT_KNEE, least=t.KNEE_FAINT):
             return None
         angles = []
         for shoulder, hip, knee in ((11, 23, 25), (12, 24, 26)):
@@ -564,14 +558,34 @@ class Measurements:
         return max(0.0, below / max(length, 1.0))
 
     @cached_property
+    def depth(self) -> float:
+        """How far the frame reaches below the face box, in face sizes; 0 without a face."""
+        if self.face is None:
+            return 0.0
+        return max(0.0, self.picture.size[1] - self.face.box[3]) / max(self.face.width, self.face.height)
+
+    @cached_property
+    def hips_depth(self) -> float:
+        """`depth` where the body has at least faint hips, else 0: an empty wall below a bust is no body."""
+        p = self.body
+        if p is None or float(p.scores[[bodies.LEFT_HIP, bodies.RIGHT_HIP]].max()) < t.HIPS_FAINT:
+            return 0.0
+        return self.depth
+
+    @cached_property
     def torso_share(self) -> float:
-        """How much of the way from shoulders to hips the frame shows, 0 to 1; 0 without a body."""
+        """How much of the way from shoulders to hips the frame shows, 0 to 1: by the pose, or if more by `depth`.
+
+        The pose extrapolates hips that are outside; where it sees little of a body it makes the torso too long.
+        """
+        by_depth = min(1.0, self.depth / t.TORSO_DEPTH)
         p = self.pose
         if p is None:
-            return 0.0
+            return 0.0 if self.body is None else by_depth
         shoulders = float(p.points[[poses.LEFT_SHOULDER, poses.RIGHT_SHOULDER], 1].mean())
         hips = float(p.points[[poses.LEFT_HIP, poses.RIGHT_HIP], 1].mean())
-        return min(1.0, max(0.0, (self.picture.size[1] - shoulders) / max(hips - shoulders, 1.0)))
+        by_pose = min(1.0, max(0.0, (self.picture.size[1] - shoulders) / max(hips - shoulders, 1.0)))
+        return max(by_pose, by_depth)
 
     @property
     def body_style(self) -> str:

@@ -156,9 +156,10 @@ CUT = Rule(
 HIPS = Rule(
     "hips outside",
     "the body is in the frame down to the hips",
-    lambda m: float(m.hips_line is not None),
+    lambda m: m.hips_depth,
     Code.FULL_BODY,
-    at_least=0.5,
+    at_least=t.HIPS_DEPTH_MIN,
+    unit="face sizes",
     applies=somebody,
 )
 

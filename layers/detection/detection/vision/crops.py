@@ -22,6 +22,12 @@ class Region:
     side: float
     angle: float = 0.0
 
+    def near(self, other: Region) -> bool:
+        """Whether both show nearly the same: within a sixteenth of the side, a tenth of the scale and five degrees."""
+        shift = math.hypot(self.x - other.x, self.y - other.y)
+        turn = abs((self.angle - other.angle + math.pi) % (2 * math.pi) - math.pi)
+        return shift < self.side / 16 and abs(self.side / other.side - 1) < 0.1 and turn < math.radians(5)
+
     def to_picture(self, points: Points) -> Points:
         """Points given in parts of the region's side, `(n, 2)` or `(n, 3)`, in pixels; z is scaled by the side."""
         c, s = math.cos(self.angle), math.sin(self.angle)
