@@ -16,11 +16,11 @@ COMMANDS = ("check", "serve", "up", "demo", "backfill", "verdicts", "report", "r
 class LazyGroup(TyperGroup):
     """Imports a command's module on first use, so that `screentest check` does not pay for the local stack."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         """The commands in the order of the documentation."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - click's signature
         """The command of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
