@@ -32,6 +32,7 @@ from detection.api.service import MAX_BODY_BYTES, VerdictStatus
 from detection.api.workers import Workers
 from detection.api.wsgi import application
 from detection.errors import WeightsMissing
+from screentest import networks
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -140,6 +141,7 @@ def build(settings: ServeSettings, limits: Limits) -> DetectionApi:
     """
     workers = Workers(settings.workers)
     try:
+        networks.prepare()
         workers.open()
     except WeightsMissing as error:
         raise ServeError(str(error)) from error

@@ -13,9 +13,11 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from detection.errors import WeightsMissing
+from screentest import networks
 from screentest.checking.judge import Judge, Judgement
 from screentest.checking.report import Report
-from screentest.checking.settings import CheckSettings
+from screentest.checking.settings import CheckError, CheckSettings
 from screentest.checking.show import Show, ShowJson, ShowText
 from screentest.checking.sources import expand
 
@@ -37,6 +39,9 @@ def run(
 ) -> int:
     """Judge every picture and show the verdicts as they come, in the order of the command line.
 
+    Raises:
+        CheckError: the installation is incomplete.
+
     Returns:
         The exit status: 0 all pass, 1 some rejected, 2 something could not be judged.
     """
@@ -45,7 +50,7 @@ def run(
     show: Show = ShowJson(settings, out, err) if settings.json_lines else ShowText(settings, out, err)
     counts: Counter[str] = Counter()
     with ExitStack() as stack:
-        judging = stack.enter_context(judge or Judge(settings))
+        judging = stack.enter_context(judge or _judge(settings))
         report = stack.enter_context(Report(settings)) if settings.report else None
         step = stack.enter_context(_Bar(settings, out, err))
         for judgement in _in_order(judging.judge, expand(settings.paths), settings.workers):
@@ -58,6 +63,15 @@ def run(
     if not counts or counts["error"]:
         return NOT_JUDGED
     return REJECTED if counts["reject"] else PASSED
+
+
+def _judge(settings: CheckSettings) -> Judge:
+    if settings.detector is None:
+        try:
+            networks.prepare()
+        except WeightsMissing as error:
+            raise CheckError(str(error)) from error
+    return Judge(settings)
 
 
 def _in_order(work: Callable[[str], Judgement], files: Iterable[str], workers: int) -> Iterator[Judgement]:
