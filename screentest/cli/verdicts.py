@@ -84,7 +84,8 @@ def verdicts(
         Format, typer.Option("--format", help="JSON is one line a verdict: the item of the table.")
     ] = Format.TABLE,
     table: Annotated[
-        str | None, typer.Option(metavar="NAME", help="This table instead of the stack's.", show_default=False)
+        str | None,
+        typer.Option(metavar="NAME", help="This table instead of the stack's.", show_default=False),
     ] = None,
     json_output: Json = False,
     profile: Profile = None,
