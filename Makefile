@@ -93,13 +93,13 @@ check: setup .checkov/.installed ## Format, lint, types, template
 	@$(BIN)/python tests/template/scan.py
 
 bench: setup $(HOST_BUILD) ## Run the benchmarks, each beside what it is compared with
-	@set -e; for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
+	@set -e; for benchmark in $(filter-out benchmarks/soak.py,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
 
-soak: setup $(HOST_BUILD) ## Full-size soak tests
-	@SCREENTEST_FULL=1 $(BIN)/pytest -m slow -k soak $(ARGS)
+soak: setup $(HOST_BUILD) ## Ten thousand uploads with every kind of trouble (ARGS="--uploads N --seed N")
+	@$(BIN)/python benchmarks/soak.py $(ARGS)
 
 fuzz: setup $(HOST_BUILD) ## Full-size fuzzing
-	@SCREENTEST_FULL=1 $(BIN)/pytest -m slow -k fuzz $(ARGS)
+	@SCREENTEST_FULL=1 $(BIN)/pytest tests/fuzz $(ARGS)
 
 deploy: build ## Deploy to AWS, asking for the parameters
 	@$(SAM) deploy --guided --template-file $(ARTEFACTS_lambda)/template.yaml
