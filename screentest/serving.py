@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-CONNECTIONS = 512
+CONNECTIONS = 640
 """Open at a time; further ones wait in the system's backlog. With a download each this stays below the usual limit of
 1,024 open files."""
 

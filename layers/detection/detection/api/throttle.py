@@ -28,8 +28,8 @@ class Limits:
             alone. A server of two workers stays near 1 GB with the largest legal pictures.
     """
 
-    fetching: int = 96
-    fetching_from_one_host: int = 64
+    fetching: int = 256
+    fetching_from_one_host: int = 192
     waiting: int = 32
     held_bytes: int = 256 * 1024 * 1024
     decoding_bytes: int = 512 * 1024 * 1024
