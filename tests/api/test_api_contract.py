@@ -355,6 +355,20 @@ class TestPictures:
             "one of the following types: JPEG, JPG, PNG, BMP, and WEBP.",
         )
 
+    @pytest.mark.parametrize(
+        ("model", "extra", "status"),
+        [("emoji-detect-v1", 0, 200), ("emoji-detect-v1", 1, 400), ("emo-detect-v1", 1, 200)],
+    )
+    def test_emoji_takes_ten_megabytes(self, make_api: MakeApi, model: str, extra: int, status: int) -> None:
+        caller = make_api(fetcher=FakeFetcher(bytes(10 * 1024 * 1024 + extra)))
+        response = caller.post(order(model))
+        assert response.status == status
+        if status == 400:
+            assert failure(response)[1:] == (
+                "InvalidFile.Size",
+                "Invalid file size, The image file size must be smaller than 10MB.",
+            )
+
     def test_download_errors_are_passed_on(self, make_api: MakeApi) -> None:
         caller = make_api(fetcher=FakeFetcher(error=url_timeout("https://pictures.example")))
         assert failure(caller.post(order()))[1] == "InvalidURL.Timeout"

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import logging
+import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -44,6 +45,9 @@ OFFERED: dict[str, frozenset[Model]] = {
 
 MAX_BODY_BYTES = 1024 * 1024
 """Of a request: a URL and two names. Pictures are never sent in the body."""
+
+MODEL_MEGABYTES = {Model.EMOJI: 10}
+"""Largest picture file, inclusive, of models whose documents name one (§2); for others the fetcher's limit holds."""
 
 Detect = Callable[[bytes, Model, str], Answer]
 """Picture file, model and ratio to an answer, from any thread; raises `UnreadablePicture`."""
@@ -221,6 +225,8 @@ class DetectionApi:
             with self._throttle.holding() as allowance:
                 with self._throttle.fetching(order.url.host, order.url.port):
                     data = self._fetcher.fetch(order.url, allowance.take)
+                if len(data) > MODEL_MEGABYTES.get(order.model, math.inf) * 1024 * 1024:
+                    raise errors.picture_too_heavy(MODEL_MEGABYTES[order.model])
                 with self._throttle.waiting():
                     output = self._output(data, order, trace)
         except Busy:
