@@ -60,6 +60,7 @@ QUEUED = {
     "sqs-eventbridge": {"emo/1x1/portrait.jpg": "pass"},
     "sqs-s3-test": {},
     "sqs-poison": {"emo/1x1/portrait.jpg": "pass"},
+    "sqs-backfill": {"emo/1x1/a+b %é.jpg": "pass"},
 }
 TASKS = {
     "backfill-task": {"emo/1x1/a b+é.jpg": "pass"},

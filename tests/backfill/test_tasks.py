@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,8 @@ class Function:
         self.place = place
         self.detector = CountingDetector()
         self.topic = Silence()
-        watch = Watch(Logger(service="test"))
+        self.metrics = io.StringIO()
+        watch = Watch(Logger(service="test"), stream=self.metrics)
         self.screener = Screener(
             detector=self.detector,
             signer=Signer(place.s3),
@@ -144,6 +146,8 @@ def test_a_task_is_screened_and_answered_in_its_schema(function: Function, schem
     }
     assert function.item()["trigger"] == "backfill"
     assert function.item()["key"] == KEY
+    counted = [json.loads(line) for line in function.metrics.getvalue().splitlines()]
+    assert [line["trigger"] for line in counted if "trigger" in line] == ["backfill"]
     tags = function.place.s3.get_object_tagging(Bucket=function.place.bucket, Key=KEY)["TagSet"]
     assert {"Key": "screentest", "Value": "pass"} in tags
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from screening import records
 from screening.errors import Crashed, ScreeningError, Throttled
-from screening.models import ObjectRef, Screening, Verdict
+from screening.models import ObjectRef, Screening, Trigger, Verdict
 from screening.outcomes import outcome
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class Watch:
             return
         verdict = item["verdict"]
         self._count("Screened")
+        self._count("Screened", trigger=str(item.get("trigger", Trigger.UPLOAD)))
         self._count(
             {Verdict.PASS: "Passed", Verdict.REJECT: "Rejected", Verdict.ERROR: "Errors"}[Verdict(verdict)]
         )
