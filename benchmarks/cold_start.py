@@ -4,11 +4,13 @@
 
 The built artefacts (`make build HOST=1`) run under the runtime interface emulator, each time in a fresh process, with
 a local AWS beside it. Everything that the first verdict needs is in the figure: imports, clients, claim, signing,
-detector, item, tags. The hello-world is a handler with powertools' Logger and Metrics that answers without doing
-anything, from the same layer. The HTTP detector is a server on loopback that answers at once, so its own time is not
-in the figure; the self-hosted one opens its networks and judges a real picture. The sides take turns in every round.
-Figures are medians of wall time, and of the processor time that the function's process used: on a busy machine the
-latter, and its ratio, are what repeats.
+detector, item, tags. The bare hello-world is a handler with powertools' Logger and Metrics that answers without doing
+anything, from the same layer; the other one is what `sam init` offers as its powertools example: resolver, Logger,
+Metrics and Tracer (installed into `build/hello` on first use). The HTTP detector is a server on loopback that answers
+at once, so its own time is not in the figure; the self-hosted one opens its networks and judges a real picture.
+
+The sides take turns in every round. Figures are medians of wall time, and of the processor time that the function's
+process used: on a busy machine the latter, and its ratio, are what repeats.
 """
 
 from __future__ import annotations
@@ -53,6 +55,41 @@ def handler(event, context):
     return {"message": "hello world"}
 """
 
+SAM_HELLO = """
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.metrics import MetricUnit
+
+app = APIGatewayRestResolver()
+tracer = Tracer(service="hello")
+logger = Logger(service="hello")
+metrics = Metrics(namespace="Hello", service="hello")
+
+
+@app.get("/hello")
+@tracer.capture_method
+def hello():
+    metrics.add_metric(name="Greetings", unit=MetricUnit.Count, value=1)
+    logger.info("hello world")
+    return {"message": "hello world"}
+
+
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST)
+@tracer.capture_lambda_handler
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event, context):
+    return app.resolve(event, context)
+"""
+SAM_EVENT = {
+    "httpMethod": "GET",
+    "path": "/hello",
+    "headers": {},
+    "requestContext": {"requestId": "1"},
+    "body": None,
+}
+SAM_PACKAGES = ["aws-lambda-powertools[tracer]==3.37.0"]
+
 PASS = {
     "output": {
         "check_pass": True,
@@ -89,14 +126,24 @@ def server() -> Iterator[str]:
         running.shutdown()
 
 
-def hello(folder: Path) -> Path:
-    """The hello-world, compiled as `make build` compiles ours."""
-    (folder / "app.py").write_text(HELLO)
+def compiled(folder: Path, code: str) -> Path:
+    """A handler, compiled as `make build` compiles ours."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "app.py").write_text(code)
     python = REPOSITORY / ".lambda" / "bin" / "python"
     subprocess.run(  # noqa: S603 - our own interpreter
         [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", folder], check=True
     )
     return folder
+
+
+def sam_hello() -> Path:
+    """The powertools example of `sam init`, with the packages that it asks for."""
+    folder = REPOSITORY / "build" / "hello"
+    if not (folder / "aws_xray_sdk").exists():
+        uv = REPOSITORY / ".venv" / "bin" / "uv"
+        subprocess.run([uv, "pip", "install", "--quiet", "--target", folder, *SAM_PACKAGES], check=True)  # noqa: S603
+    return compiled(folder, SAM_HELLO)
 
 
 def without_bytecode(folder: Path) -> Path:
@@ -169,8 +216,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, server() as url, LocalStack() as stack:
         folder = Path(scratch)
-        (folder / "hello").mkdir()
-        greeting = hello(folder / "hello")
+        greeting, sam_greeting = compiled(folder / "hello", HELLO), sam_hello()
         store = Store(stack.client("s3"))
 
         def ours(artefacts: Path, detector: str, layers: tuple[str, ...]) -> Emulator:
@@ -187,6 +233,9 @@ def main() -> None:
         sides: dict[str, Callable[[], Took]] = {
             "hello-world": lambda: first_reply(
                 Emulator(environment={}, layers=one, code=greeting, handler="app.handler"), {}
+            ),
+            "hello-world of sam init": lambda: first_reply(
+                Emulator(environment={}, layers=(), code=sam_greeting, handler="app.handler"), SAM_EVENT
             ),
             "HTTP": lambda: first_reply(ours(ARTEFACTS, url, one), upload(store)),
             "self-hosted": lambda: first_reply(ours(ARTEFACTS, "self-hosted", both), upload(store)),
