@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
@@ -79,7 +78,7 @@ class ShowText:
         if judgement.verdict != "pass":
             self._codes[judgement.code] += 1
             said = judgement.problem if judgement.verdict == "error" else None
-            self._indented(f"{said or self._words(judgement.code).title}.")
+            self._indented(f"{said}." if said else self._words(judgement.code).sentence)
         if self._settings.explain:
             self._explain(judgement)
 
@@ -102,11 +101,13 @@ class ShowText:
             self._indented(self._words(code).advice)
 
     def _words(self, code: str | None) -> Reason:
-        return explain(code, self._settings.model, ratio=self._settings.shown_ratio)
+        settings = self._settings
+        return explain(code, settings.model, settings.lang or "en", ratio=settings.shown_ratio)
 
     def _indented(self, text: str) -> None:
-        for line in textwrap.wrap(text, max(20, self._out.width - len(_INDENT))):
-            self._out.print(Text(_INDENT + line), soft_wrap=True)
+        # Rich counts cells: a Chinese character takes two.
+        for line in Text(text).wrap(self._out, max(20, self._out.width - len(_INDENT))):
+            self._out.print(Text(_INDENT) + line, soft_wrap=True)
 
 
 def checks_table(explanation: Mapping[str, Any]) -> Table:

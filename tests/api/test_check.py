@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from api_doubles import FakeDetect, FakeFetcher, ImageHost, jpeg, passed, rejected
+from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from detection import Answer, Code, Model, UnreadablePicture
@@ -21,8 +22,10 @@ from detection.answer import Check, Explanation
 from detection.api import DetectionApi
 from detection.api.fetch import MAX_BYTES
 from detection.api.wsgi import application
+from screening.reasons import explain
 from screentest.checking import CheckError, CheckSettings, run
-from screentest.checking.judge import THROTTLED_WAITS, Judge
+from screentest.checking.judge import THROTTLED_WAITS, Judge, Judgement
+from screentest.checking.show import ShowText
 from screentest.checking.sources import expand
 from screentest.cli import app
 
@@ -331,6 +334,17 @@ class TestText:
         text = self.shown(settings("album/\x1b[31m[bold].jpg", json_lines=False))
         assert "\x1b" not in text
         assert "[31m[bold].jpg" in text
+
+
+@pytest.mark.parametrize("lang", [None, "zh", "ja"])
+def test_the_language_of_reasons_fits_the_terminal(tmp_path: Path, lang: str | None) -> None:
+    (tmp_path / "text.jpg").write_bytes(b"no picture")
+    out = io.StringIO()
+    shown = ShowText(settings(str(tmp_path), json_lines=False, lang=lang), out, io.StringIO())
+    shown.judgement(Judgement(str(tmp_path / "text.jpg"), "reject", 200, None, code="InvalidURL"))
+    shown.summary({"reject": 1})
+    assert explain("InvalidURL", "emo-detect-v1", lang or "en").sentence in out.getvalue()
+    assert all(cell_len(line) <= 80 for line in out.getvalue().splitlines() if str(tmp_path) not in line)
 
 
 def test_report(folder: Path, tmp_path: Path) -> None:

@@ -137,13 +137,10 @@ def test_unlisted_codes_read_like_their_parent() -> None:
     assert explain("Never.Seen", "emo-detect-v1") == explain("Unknown", "emo-detect-v1")
 
 
-def test_reasons_read_as_a_paragraph() -> None:
-    assert explain("InvalidFile.MultiHuman", "emo-detect-v1").text.startswith(
-        "More than one person is in the picture. C"
-    )
-    assert explain("InvalidFile.MultiHuman", "emo-detect-v1", "ja").text.startswith(
-        "二人以上の人物が写っています。一"
-    )
+def test_titles_become_sentences_of_their_language() -> None:
+    for lang, stop in (("en", "."), ("zh", "。"), ("ja", "。")):
+        reason = explain("InvalidFile.MultiHuman", "emo-detect-v1", lang)
+        assert reason.sentence == reason.title + stop
 
 
 def test_a_pass_has_words_too() -> None:

@@ -65,9 +65,9 @@ class Reason:
     advice: str
 
     @property
-    def text(self) -> str:
-        """Title and advice as one paragraph, with the full stop of the language."""
-        return f"{self.title}{'. ' if self.advice.endswith('.') else '。'}{self.advice}"
+    def sentence(self) -> str:
+        """The title with the full stop of its language, to stand in running text."""
+        return self.title + self.advice[-1]
 
 
 def explain(code: str | None, model: str, lang: str = "en", *, ratio: str | None = None) -> Reason:
