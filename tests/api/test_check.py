@@ -342,7 +342,7 @@ def test_the_language_of_reasons_fits_the_terminal(tmp_path: Path, lang: str | N
     out = io.StringIO()
     shown = ShowText(settings(str(tmp_path), json_lines=False, lang=lang), out, io.StringIO())
     shown.judgement(Judgement(str(tmp_path / "text.jpg"), "reject", 200, None, code="InvalidURL"))
-    shown.summary({"reject": 1})
+    shown.summary({"pass": 0, "reject": 1, "error": 0})
     assert explain("InvalidURL", "emo-detect-v1", lang or "en").sentence in out.getvalue()
     assert all(cell_len(line) <= 80 for line in out.getvalue().splitlines() if str(tmp_path) not in line)
 
