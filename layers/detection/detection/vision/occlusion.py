@@ -1,4 +1,4 @@
-"""What lies over a face, and how sharp it is: a small network of our own (128 × 128), trained by `training/occlusion`.
+"""What lies over a face: a network of our own (128 by 128), trained by `training/occlusion`.
 
 Landmarks cannot tell: a mesh fits a masked face as surely as a bare one. How well this network sees, kind by kind and
 on which pictures, is in `docs/training.md`.
@@ -26,8 +26,8 @@ _MESH_REACH = 1.5
 class Occlusion:
     """Probabilities, each by itself: a face may wear a mask and sunglasses and have a hand before it.
 
-    `sunglasses` are opaque; clear and faintly tinted glasses are not. `hand` and `object` cover a part between brows and
-    mouth; `hand_near` touches the head or is right beside it. `hair` covers an eye.
+    `sunglasses` are opaque; clear and faintly tinted glasses are not. `hand` and `object` cover a part between brows
+    and mouth; `hand_near` touches the head or is right beside it. `hair` covers an eye.
     """
 
     mask: float
@@ -36,9 +36,6 @@ class Occlusion:
     object: float
     hair: float
     hand_near: float
-    blur: float
-    """Standard deviation of the blur (lens, motion and resolution together), percent of the face's extent; about 0.6 is
-    sharp, 2.5 hides the detail of the eyes."""
 
 
 class OcclusionNet:
@@ -55,7 +52,9 @@ class OcclusionNet:
 
     def __call__(self, image: Image.Image, region: Region) -> Occlusion:
         """Judge the face in `region` of `image` (RGB), best the picture at full resolution."""
-        pixels = cut(image, region, _SIZE, replicate=False)
-        (out,) = self._network(pixels[None].astype(np.float32))
-        probabilities = [float(p) for p in sigmoid(out[0, :6])]
-        return Occlusion(*probabilities, blur=float(2.0 ** out[0, 6]))
+        pixels = cut(image, region, _SIZE, replicate=False).astype(np.float32)
+        mirrored = np.ascontiguousarray(pixels[:, ::-1])
+        # The mirrored face is a second opinion for half a millisecond: what both see is there.
+        logits = (self._network(pixels[None])[0][0] + self._network(mirrored[None])[0][0]) / 2
+        # The seventh output, the blur, only helped to train.
+        return Occlusion(*(float(p) for p in sigmoid(logits[:6])))
