@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from page_bench import BUCKET, TABLE, Bench
 from typer.testing import CliRunner
 
@@ -147,3 +148,28 @@ def test_many_items_keep_their_order_and_are_read_as_they_are_asked_for(bench: B
     assert next(reading).name == keys[0]
     assert len(taken) <= 5
     assert [entry.name for entry in reading] == keys[1:]
+
+
+class Refusing:
+    """S3 as it answers an identity that may not read, or when it is in trouble itself."""
+
+    def __init__(self, code: str) -> None:
+        self._code = code
+
+    def get_object(self, **_: Any) -> Any:
+        raise ClientError({"Error": {"Code": self._code}}, "GetObject")
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [("AccessDenied", "denied"), ("NoSuchVersion", "deleted"), ("InvalidObjectState", "archived")],
+)
+def test_why_a_picture_is_missing_is_said(code: str, absent: str) -> None:
+    item = {"bucket": "b", "key": "k", "model": "m", "verdict": "error", "code": "Throttling"}
+    assert stored.entry(item, Refusing(code)).absent == absent
+
+
+def test_trouble_of_s3_is_no_missing_picture() -> None:
+    items = [{"bucket": "b", "key": "k", "model": "m", "verdict": "pass"}]
+    with pytest.raises(ClientError, match="SlowDown"):
+        list(stored.entries(items, Refusing("SlowDown")))
