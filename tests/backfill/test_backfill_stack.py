@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -23,7 +22,7 @@ from typer.testing import CliRunner
 from screening.queue import CODE_ATTRIBUTE
 from screening.table import encode
 from screentest.cli import app
-from screentest.stack import ACCESS_KEY, REGION, REPOSITORY, SECRET_KEY, LocalStack
+from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
 
 pytestmark = pytest.mark.stack
 SECONDS = 420  # a function that is killed gives its messages back after six minutes
@@ -333,23 +332,3 @@ def test_tasks_of_batch_operations_reach_the_deployed_function(operator: Operato
     assert results[0]["resultString"] == "emo-detect-v1: reject InvalidFile.Resolution"
     assert results[1]["resultString"] == "skipped: screened already"
     assert operator.items()["a&b.jpg"]["trigger"] == "backfill"
-
-
-def test_the_commands_of_the_document_work(operator: Operator) -> None:
-    operator.put(["a.jpg"])
-    text = (REPOSITORY / "docs" / "backfill.md").read_text()
-    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 2
-    path = f"{REPOSITORY}/.venv/bin:{REPOSITORY}/.localaws/bin:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-c", "set -euo pipefail\n" + "\n".join(blocks)],
-        env=operator.environment | {"PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "to screen, in" in done.stdout
-    assert json.loads(done.stdout.splitlines()[-1])["phase"] == "listed"
-    assert operator.items()["a.jpg"]["trigger"] == "backfill"
