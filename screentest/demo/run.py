@@ -165,8 +165,18 @@ def hear(stack: LocalStack, queue: str, board: Board) -> None:
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
 
 
+def await_log(stack: LocalStack, board: Board) -> None:
+    """Mark every upload that the deployed function's log names; lines arrive when an invocation has ended."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        read_log(stack, board)
+        if all(outcome.logged for outcome in board.outcomes.values() if outcome.item is not None):
+            return
+        time.sleep(POLL_SECONDS)
+
+
 def read_log(stack: LocalStack, board: Board) -> None:
-    """Mark every upload that the deployed function's log names."""
+    """Mark every upload that the log names by now."""
     for line in stack.logs():
         try:
             record = json.loads(line)
@@ -314,7 +324,7 @@ def run(
         queue = subscribe(stack)
         board = upload(stack, cases)
         follow(stack, board, queue, console)
-        read_log(stack, board)
+        await_log(stack, board)
         if board.decided < len(cases):
             for line in [*stack.logs()][-5:]:
                 console.print(f"[dim]{escape(line[:500])}[/]")
