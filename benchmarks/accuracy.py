@@ -188,7 +188,9 @@ def run(portraits: Path, workers: int) -> list[Outcome]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--portraits", type=Path, default=os.environ.get("SCREENTEST_PORTRAITS"))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--errors", action="store_true", help="list what differs from the labels")
@@ -201,7 +203,11 @@ def main() -> None:
     if options.errors:
         for o in sorted(filter(wrong, outcomes), key=lambda o: (o.detector, o.label, o.picture)):
             part = "held" if o.repo in HELD_OUT else "    "
-            said = "pass " + o.body_style if o.passed else f"{o.code.removeprefix('InvalidFile.')} [{o.rule} {o.note}]"
+            said = (
+                "pass " + o.body_style
+                if o.passed
+                else f"{o.code.removeprefix('InvalidFile.')} [{o.rule} {o.note}]"
+            )
             wanted = "/".join(reason.removeprefix("InvalidFile.") for reason in o.reasons)
             meant = "pass " + (o.style or "") if o.label else wanted
             print(f"{o.detector:8} {o.picture} {part} label {meant:35} said {said}")
