@@ -160,7 +160,9 @@ def side_by_side(paths: list[Path], core: int, *, with_peer: bool) -> None:
             base.append(ms)
     ours.close()
     reference = statistics.median(base) if base else float("nan")
-    print("| one core, warm, 1-megapixel JPEG | pictures (passed) | median ms | p95 ms | ratio | must | goal |")
+    print(
+        "| one core, warm, 1-megapixel JPEG | pictures (passed) | median ms | p95 ms | ratio | must | goal |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for model, ratio, must, goal in DETECTORS:
         times = sorted(took[model, ratio])
@@ -172,7 +174,9 @@ def side_by_side(paths: list[Path], core: int, *, with_peer: bool) -> None:
     if theirs:
         theirs.close()
         late = sorted(base)[int(0.95 * (len(base) - 1))]
-        print(f"| MediaPipe 0.10.21, full set, no verdict | {len(base)} | {reference:.1f} | {late:.1f} | 1 | | |")
+        print(
+            f"| MediaPipe 0.10.21, full set, no verdict | {len(base)} | {reference:.1f} | {late:.1f} | 1 | | |"
+        )
     print(f"\npeak memory after these pictures: ours {memory[0]:.0f} MB, MediaPipe {memory[1]:.0f} MB\n")
 
 
@@ -225,7 +229,9 @@ def budgets(folder: Path, path: Path, core: int) -> None:
     print("| budget | measured | must | goal |\n| --- | --- | --- | --- |")
     for model, *_ in (DETECTORS[0], DETECTORS[2], DETECTORS[3]):
         starts = [once(ONCE, core, str(path), model, "1")[1] for _ in range(7)]
-        print(f"| process start to first verdict, {model} | {statistics.median(starts):.0f} ms | 600 ms | 450 ms |")
+        print(
+            f"| process start to first verdict, {model} | {statistics.median(starts):.0f} ms | 600 ms | 450 ms |"
+        )
     with Image.open(path) as one:
         square = one.convert("RGB").crop((0, 0, min(one.size), min(one.size)))
     large = folder / "large.jpg"
@@ -234,7 +240,9 @@ def budgets(folder: Path, path: Path, core: int) -> None:
     (large_ms, rss), _ = once(ONCE, core, str(large), DETECTORS[0][0], "5")
     (bare,), _ = once(DECODE, core, str(large), "5")
     limit = small_ms + 1.25 * bare
-    print(f"| 24-megapixel JPEG, emo-detect-v1 (bare decode {bare:.0f} ms) | {large_ms:.0f} ms | {limit:.0f} ms | |")
+    print(
+        f"| 24-megapixel JPEG, emo-detect-v1 (bare decode {bare:.0f} ms) | {large_ms:.0f} ms | {limit:.0f} ms | |"
+    )
     print(f"| peak memory, 24-megapixel JPEG | {rss:.0f} MB | 300 MB | |")
     for suffix in ("jpg", "png", "bmp", "webp"):
         huge = folder / f"huge.{suffix}"
@@ -252,7 +260,9 @@ def budgets(folder: Path, path: Path, core: int) -> None:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pictures", type=int, default=82, help="how many different ones")
     parser.add_argument("--portraits", type=Path, default=os.environ.get("SCREENTEST_PORTRAITS"))
     parser.add_argument("--skip-peer", action="store_true")
