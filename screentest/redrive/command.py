@@ -112,13 +112,14 @@ def run(access: Access, options: Options) -> int:
 
 
 def _go_through(letters: DeadLetters, options: Options, tally: _Tally, remarks: Console) -> None:
-    kept: list[Letter] = []
+    # Receipts alone: a dead-letter queue can be long, and a message large.
+    kept: list[str] = []
     batch: list[Letter] = []
 
     def put_back() -> None:
         left = letters.put_back(batch)
         tally.failed += len(left)
-        kept.extend(left)
+        kept.extend(letter.receipt for letter in left)
         batch.clear()
 
     reading = track(
@@ -134,10 +135,10 @@ def _go_through(letters: DeadLetters, options: Options, tally: _Tally, remarks: 
             full = options.limit is not None and tally.chosen.total() >= options.limit
             if full or not options.filters.matches(letter):
                 tally.left[letter.code] += 1
-                kept.append(letter)
+                kept.append(letter.receipt)
             elif options.dry_run:
                 tally.choose(letter)
-                kept.append(letter)
+                kept.append(letter.receipt)
             else:
                 tally.choose(letter)
                 batch.append(letter)
@@ -147,7 +148,7 @@ def _go_through(letters: DeadLetters, options: Options, tally: _Tally, remarks: 
             put_back()
     finally:
         try:
-            letters.release(kept + batch)
+            letters.release(kept + [letter.receipt for letter in batch])
         except AwsError as error:
             remarks.print(str(error), style="dim", markup=False, soft_wrap=True)
 

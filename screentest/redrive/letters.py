@@ -200,16 +200,16 @@ class DeadLetters:
                 gone = {entry["Id"] for entry in deleted.get("Successful", [])}
         return [letter for number, letter in enumerate(letters) if str(number) not in gone]
 
-    def release(self, letters: Sequence[Letter]) -> None:
+    def release(self, receipts: Sequence[str]) -> None:
         """Let others see letters again that were only looked at.
 
         Raises:
             AwsError: the queue may not be changed; they show up by themselves after `HIDDEN` seconds.
         """
-        for start in range(0, len(letters), RECEIVE_BATCH):
+        for start in range(0, len(receipts), RECEIVE_BATCH):
             entries: Any = [
-                {"Id": str(number), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
-                for number, letter in enumerate(letters[start : start + RECEIVE_BATCH])
+                {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": 0}
+                for number, receipt in enumerate(receipts[start : start + RECEIVE_BATCH])
             ]
             with translated("release dead letters", needs=PERMISSIONS):
                 self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)

@@ -88,7 +88,7 @@ def test_looking_changes_nothing(queues: Queues) -> None:
         queues.bury(event(f"emo/1x1/{n}.jpg"), "InvalidApiKey")
     letters = queues.letters()
     seen = list(letters.read())
-    letters.release(seen)
+    letters.release([letter.receipt for letter in seen])
     assert {letter.refs[0].key for letter in seen} == {f"emo/1x1/{n}.jpg" for n in range(25)}
     assert {letter.code for letter in seen} == {"InvalidApiKey"}
     assert len(list(letters.read())) == 25, "released, so that the next look sees them at once"
@@ -135,7 +135,7 @@ def test_a_kill_in_between_leaves_a_letter_in_at_least_one_queue(queues: Queues,
     found = list(letters.read())
     with pytest.raises(KeyboardInterrupt):
         letters.put_back(found)
-    letters.release(found)
+    letters.release([letter.receipt for letter in found])
     assert len(queues.bodies(queues.dead)) == 1
     assert len(queues.bodies(queues.origin)) == (1 if operation == "delete_message_batch" else 0)
 
@@ -148,7 +148,7 @@ def test_what_the_queue_refuses_stays_a_dead_letter(queues: Queues) -> None:
     found = list(letters.read())
     assert letters.put_back(found) == [found[0], found[2]]
     assert letters.count() == 0
-    letters.release([found[0], found[2]])
+    letters.release([found[0].receipt, found[2].receipt])
     assert len(queues.bodies(queues.dead)) == 2
 
 
