@@ -78,6 +78,7 @@ def test_filters_and_summary(
 ) -> None:
     out = tmp_path / "sheet.html"
     asked = [
+        f"s3://{BUCKET}/{PREFIX}",
         "--verdict",
         "reject",
         "--code",
