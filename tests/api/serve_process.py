@@ -31,7 +31,7 @@ def serve_process(*options: str, environ: Mapping[str, str] | None = None) -> It
     clean = {name: value for name, value in os.environ.items() if name != "SCREENTEST_API_KEY"}
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w") as log:
         process = subprocess.Popen(
-            [*COMMAND, "serve", "--port", "0", *options],
+            [*COMMAND, "serve", "--port", "0", "--workers", "1", *options],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
