@@ -40,6 +40,7 @@ _SAME_WORDS = {
     "BadRequest.UnsupportedFileFormat": "InvalidURL",
     "InvalidParameter.UnsupportedFileFormat": "InvalidURL",
     "InvalidImage": "InvalidURL",
+    "NotAttempted": "StoreUnavailable",
     "InvalidPerson": "InvalidFile.NoHuman",
     "BadRequest": "InvalidParameter",
     "InternalError.Timeout": "RequestTimeOut",
