@@ -30,7 +30,7 @@ from detection.api.fetch import HttpFetcher
 from detection.api.wsgi import application
 from detection.detector import DetectorPool
 from screentest.demo import pictures
-from screentest.stack import LocalStack
+from screentest.stack import LOCAL_PARAMETERS, Deployment, LocalAws, deploy
 
 pytestmark = pytest.mark.stack
 
@@ -73,21 +73,26 @@ def detector() -> Iterator[str]:
         server.shutdown()
 
 
+class Stack:
+    """A stack on a local AWS that held the detector's key before."""
+
+    def __init__(self, aws: LocalAws, deployment: Deployment) -> None:
+        self.client, self.deployment, self.outputs = aws.client, deployment, deployment.outputs
+
+
 @pytest.fixture(scope="module")
-def stack(detector: str) -> Iterator[LocalStack]:
+def stack(detector: str) -> Iterator[Stack]:
     """The built functions behind a gate, a detector with a key, and no event that we did not send ourselves."""
-    with LocalStack(parameters={"MaximumConcurrency": "2"}) as running:
-        secret = running.client("secretsmanager").create_secret(Name="detector", SecretString=KEY)
-        running.deploy(
-            {
-                "Detector": detector,
-                "DetectorApiKeySecretArn": secret["ARN"],
-                "Routes": ROUTES,
-                "BlockUnscreenedReads": "true",
-                "ReviewerRoleArns": "arn:aws:iam::000000000000:role/reviewer",
-                "VerdictEvents": "false",
-            }
-        )
+    with LocalAws() as aws:
+        secret = aws.client("secretsmanager").create_secret(Name="detector", SecretString=KEY)
+        wanted = {
+            "Detector": detector,
+            "DetectorApiKeySecretArn": secret["ARN"],
+            "Routes": ROUTES,
+            "BlockUnscreenedReads": "true",
+            "ReviewerRoleArns": "arn:aws:iam::000000000000:role/reviewer",
+        }
+        running = Stack(aws, deploy(aws, parameters=LOCAL_PARAMETERS | wanted))
         running.client("s3").put_bucket_notification_configuration(
             Bucket=running.outputs["UploadBucketName"], NotificationConfiguration={}
         )
@@ -100,7 +105,7 @@ def stack(detector: str) -> Iterator[LocalStack]:
 class Deployed:
     """What the expectations do with the stack."""
 
-    def __init__(self, stack: LocalStack) -> None:
+    def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.bucket = stack.outputs["UploadBucketName"]
         self.s3, self.sqs, self.functions = stack.client("s3"), stack.client("sqs"), stack.client("lambda")
@@ -202,7 +207,7 @@ class Deployed:
 
 
 @pytest.fixture(scope="module")
-def deployed(stack: LocalStack) -> Deployed:
+def deployed(stack: Stack) -> Deployed:
     ready = Deployed(stack)
     ready.invoke(ready.put(fresh("portraits/"), nobody()))  # the cold start, likewise
     return ready
@@ -333,7 +338,7 @@ ENFORCED: dict[str, Expectation] = {
 
 
 @contextmanager
-def without(stack: LocalStack, action: str) -> Iterator[None]:
+def without(stack: Stack, action: str) -> Iterator[None]:
     """The screen function's role with this action taken out of whichever of its policies has it."""
     iam, role = stack.client("iam"), stack.deployment.resources["ScreenFunctionRole"]
     changed: dict[str, Any] = {}
@@ -381,7 +386,7 @@ def test_without(deployed: Deployed, action: str) -> None:
 # asserted on the template.
 
 
-def credentials(stack: LocalStack, role: str) -> dict[str, str]:
+def credentials(stack: Stack, role: str) -> dict[str, str]:
     """Keys of a role that may do anything with S3, as far as its own policy goes."""
     iam, sts = stack.client("iam"), stack.client("sts")
     trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
@@ -403,12 +408,12 @@ def credentials(stack: LocalStack, role: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def stranger(stack: LocalStack) -> Any:
+def stranger(stack: Stack) -> Any:
     return stack.client("s3", **credentials(stack, "stranger"))
 
 
 @pytest.fixture(scope="module")
-def reviewer(stack: LocalStack) -> Any:
+def reviewer(stack: Stack) -> Any:
     return stack.client("s3", **credentials(stack, "reviewer"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from template.cloudformation import complete
 
 from screentest.stack import LocalStack, deploy
+from screentest.stack.deployment import ARTEFACT_BUCKET
 
 pytestmark = pytest.mark.stack
 
@@ -42,50 +44,65 @@ def still_there(stack: LocalStack, bucket: str, table: str) -> bool:
     return body == b"kept" and "Item" in stack.client("dynamodb").get_item(TableName=table, Key=key)
 
 
-def test_deploying_over_an_older_version_keeps_bucket_and_table(empty_artefacts: Path) -> None:
-    with LocalStack(parameters=complete(), artefacts=empty_artefacts, alter=older) as stack:
-        before = dict(stack.deployment.resources)
-        left = leave(stack)
-        now = deploy(stack.aws, parameters=complete(), artefacts=empty_artefacts)
-        for name in (
-            "UploadBucket",
-            "VerdictTable",
-            "FailureTopic",
-            "AlarmTopic",
-            "ScreenQueue",
-            "ScreenFunction",
-        ):
-            assert now.resources[name] == before[name]
-        assert set(LATER) - {"ApiErrorsAlarm"} <= set(now.resources)
-        function = stack.client("lambda").get_function_configuration(FunctionName=before["ScreenFunction"])
-        assert function["MemorySize"] == 1769
-        assert still_there(stack, *left)
+@pytest.fixture(scope="module")
+def stack(empty_artefacts: Path) -> Iterator[LocalStack]:
+    """An older version, and something that was left in it."""
+    parameters = complete({"DetectionApi": "key"})
+    with LocalStack(parameters=parameters, artefacts=empty_artefacts, alter=older) as running:
+        yield running
 
 
-def test_removal_leaves_bucket_and_table_and_nothing_else(empty_artefacts: Path) -> None:
-    with LocalStack(parameters=complete({"DetectionApi": "key"}), artefacts=empty_artefacts) as stack:
-        left = leave(stack)
-        stack.deployment.delete()
-        assert still_there(stack, *left)
-        assert [
-            bucket["Name"]
-            for bucket in stack.client("s3").list_buckets()["Buckets"]
-            if "artefacts" not in bucket["Name"]
-        ] == [left[0]]
-        assert stack.client("dynamodb").list_tables()["TableNames"] == [left[1]]
-        assert stack.client("sqs").list_queues().get("QueueUrls", []) == []
-        assert stack.client("sns").list_topics()["Topics"] == []
-        assert stack.client("lambda").list_functions()["Functions"] == []
-        assert stack.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
-        assert stack.client("logs").describe_log_groups()["logGroups"] == []
-        assert stack.client("iam").list_roles()["Roles"] == []
+@pytest.fixture(scope="module")
+def left(stack: LocalStack) -> tuple[str, str]:
+    # Nothing must be at work while the stack is taken apart: the local AWS would make a log group anew.
+    functions = stack.client("lambda")
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    return leave(stack)
 
 
-def test_going_over_to_an_existing_bucket_leaves_the_own_one(empty_artefacts: Path) -> None:
-    with LocalStack(parameters=complete(), artefacts=empty_artefacts) as stack:
-        bucket, table = leave(stack)
-        stack.deploy(complete({"ExistingBucketName": "theirs"}))
-        assert stack.outputs["UploadBucketName"] == "theirs"
-        assert still_there(stack, bucket, table)
-        with pytest.raises(botocore.exceptions.ClientError, match="NoSuchBucketPolicy"):
-            stack.client("s3").get_bucket_policy(Bucket=bucket)
+def test_deploying_over_an_older_version_keeps_bucket_and_table(
+    stack: LocalStack, left: tuple[str, str], empty_artefacts: Path
+) -> None:
+    before = dict(stack.deployment.resources)
+    now = deploy(stack.aws, parameters=complete({"DetectionApi": "key"}), artefacts=empty_artefacts)
+    for name in (
+        "UploadBucket",
+        "VerdictTable",
+        "FailureTopic",
+        "AlarmTopic",
+        "ScreenQueue",
+        "ScreenFunction",
+    ):
+        assert now.resources[name] == before[name]
+    assert set(LATER) <= set(now.resources)
+    function = stack.client("lambda").get_function_configuration(FunctionName=before["ScreenFunction"])
+    assert function["MemorySize"] == 1769
+    assert still_there(stack, *left)
+
+
+def test_going_over_to_an_existing_bucket_leaves_the_own_one(
+    stack: LocalStack, left: tuple[str, str], empty_artefacts: Path
+) -> None:
+    parameters = complete({"ExistingBucketName": "theirs", "DetectionApi": "key"})
+    now = deploy(stack.aws, parameters=parameters, artefacts=empty_artefacts)
+    assert now.outputs["UploadBucketName"] == "theirs"
+    assert still_there(stack, *left)
+    with pytest.raises(botocore.exceptions.ClientError, match="NoSuchBucketPolicy"):
+        stack.client("s3").get_bucket_policy(Bucket=left[0])
+
+
+def test_removal_leaves_bucket_and_table_and_nothing_else(stack: LocalStack, left: tuple[str, str]) -> None:
+    stack.deployment.delete()
+    assert still_there(stack, *left)
+    buckets = {bucket["Name"] for bucket in stack.client("s3").list_buckets()["Buckets"]}
+    assert buckets - {ARTEFACT_BUCKET} == {left[0]}
+    assert stack.client("dynamodb").list_tables()["TableNames"] == [left[1]]
+    assert stack.client("sqs").list_queues().get("QueueUrls", []) == []
+    assert stack.client("sns").list_topics()["Topics"] == []
+    assert stack.client("lambda").list_functions()["Functions"] == []
+    assert stack.client("secretsmanager").list_secrets()["SecretList"] == []
+    assert stack.client("events").list_rules()["Rules"] == []
+    assert stack.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+    assert stack.client("logs").describe_log_groups()["logGroups"] == []
+    assert stack.client("iam").list_roles()["Roles"] == []
