@@ -151,3 +151,16 @@ def test_a_function_that_is_not_told_who_may_call_does_not_start(
         monkeypatch.setenv(name, value)
     with pytest.raises(RuntimeError, match="DETECTION_API"):
         load("app")
+
+
+def test_nothing_secret_comes_out_of_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DETECTION_API", "key")
+    monkeypatch.setenv(
+        "DETECTION_API_KEY_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:k"
+    )
+    app = load("app")
+    app.secret._client, app.secret._key, app.secret._read_at = object(), "the key", 0.0
+    assert app.secret.read(10**9) == "the key"
+    app.renew()
+    assert "the key" not in repr(vars(app.secret)) + repr(vars(app.api))
+    assert app.secret._client is None

@@ -41,10 +41,14 @@ class _NoManagedPolicies:
         return {}
 
 
+@functools.cache
+def _source() -> str:
+    return json.dumps(yaml_parse((REPOSITORY / "template.yaml").read_text()), default=str)
+
+
 def source() -> Template:
     """`template.yaml`, short forms of intrinsic functions spelled out."""
-    parsed = yaml_parse((REPOSITORY / "template.yaml").read_text())
-    template: Template = json.loads(json.dumps(parsed, default=str))
+    template: Template = json.loads(_source())
     return template
 
 

@@ -8,6 +8,8 @@ import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from template.cloudformation import (
     EVERYTHING,
     EXISTING_BUCKET,
@@ -113,6 +115,10 @@ def test_every_parameter_stands_in_a_group_of_the_guided_form() -> None:
                 "[]",
                 "emo/",
                 '[{"prefix": "a", "screenings": []}]',
+                '[{"prefix": "a" "suffix": "b"}]',
+                '[{"prefix": "a",}]',
+                '[{"prefix": "a", "screenings": [{"model": "m", "ratio": "2:3"}]}]',
+                json.dumps(40 * [{"prefix": "a", "screenings": [{"model": "m"}]}], indent=9)[:-9],
                 '[{"prefix": 1}]',
                 '[{"prefix": "a", "models": []}]',
                 "[{'prefix': 'a'}]",
@@ -138,6 +144,24 @@ def test_patterns_tell_good_values_from_bad(parameter: str, good: list[str], bad
     pattern = source()["Parameters"][parameter]["AllowedPattern"]
     assert [value for value in good if not re.fullmatch(pattern, value)] == []
     assert [value for value in bad if re.fullmatch(pattern, value)] == []
+
+
+_text = st.text(max_size=12)
+_screening = st.fixed_dictionaries(
+    {"model": st.from_regex(r"\A[A-Za-z0-9._-]{1,64}\Z")}, optional={"ratio": st.sampled_from(["1:1", "3:4"])}
+)
+_rule = st.fixed_dictionaries(
+    {"prefix": _text, "screenings": st.lists(_screening, min_size=1, max_size=3)}, optional={"suffix": _text}
+)
+
+
+@given(st.lists(_rule, min_size=1, max_size=3), st.sampled_from([None, 1, 4]), st.booleans())
+def test_whatever_routes_the_functions_take_the_template_takes(
+    rules: list[Any], indent: int | None, ascii_: bool
+) -> None:
+    value = json.dumps(rules, indent=indent, ensure_ascii=ascii_)
+    Routes.parse(value)
+    assert re.fullmatch(source()["Parameters"]["Routes"]["AllowedPattern"], value)
 
 
 def test_partition_is_never_spelled_out() -> None:
