@@ -48,6 +48,7 @@ def test_a_picture_travels_to_its_verdict(
     browser.find_element(By.ID, "file").send_keys(str(portrait))
     assert one(browser, "#shown h3").text == "Can drive the video"
     assert texts(browser, "#journey li.done") == ["Uploaded to S3", "Queued", "Being screened", "Verdict"]
+    assert texts(browser, "#journey [aria-current=step]") == ["Verdict"]
     assert "Pass" in one(browser, "#shown .verdict").text
     until(browser, lambda b: b.find_elements(By.CSS_SELECTOR, "#shown svg rect.face"))
     assert browser.find_elements(By.CSS_SELECTOR, "#shown svg rect.ext")

@@ -60,7 +60,8 @@
     for (const node of byId("journey").children) {
       const place = STEPS.indexOf(node.dataset.step);
       node.className = place < at || (place === at && step === "screened") ? "done" : place === at ? "now" : "";
-      node.toggleAttribute("aria-current", place === at);
+      if (place === at) node.setAttribute("aria-current", "step");
+      else node.removeAttribute("aria-current");
     }
   };
   const speakOut = (text) => { byId("spoken").textContent = text; };
