@@ -171,8 +171,14 @@ class Backfill:
             )
         if self._options.dry_run:
             return self._count(stack, selection)
-        engine = self._options.engine or ("batch-operations" if self._access.is_aws else "queue")
-        return self._by_batch(stack, selection) if engine == "batch-operations" else self._by_queue(selection)
+        return self._by_batch(stack, selection) if self._is_by_batch() else self._by_queue(selection)
+
+    def _is_by_batch(self) -> bool:
+        if self._options.engine == "batch-operations" and not self._access.is_aws:
+            raise AwsError(
+                f"S3 Batch Operations is not at {self._access.client('s3').meta.endpoint_url}: leave --engine out"
+            )
+        return self._access.is_aws if self._options.engine is None else self._options.engine != "queue"
 
     def _count(self, stack: Stack, selection: Selection) -> int:
         chooser = self._chooser(stack)
@@ -189,9 +195,7 @@ class Backfill:
                     skipped[reason] = skipped.get(reason, 0) + count
                 progress.update(task, completed=listed, description=f"{objects:,} to screen of")
         self_hosted = stack.parameters.get("Detector", SELF_HOSTED) == SELF_HOSTED
-        by_batch = (
-            self._options.engine or ("batch-operations" if self._access.is_aws else "queue")
-        ) != "queue"
+        by_batch = self._is_by_batch()
         took = estimation.detector_seconds(self._access.client("dynamodb"), stack.output("VerdictTableName"))
         estimate = estimation.estimate(
             listed=listed,

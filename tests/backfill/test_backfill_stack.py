@@ -276,6 +276,10 @@ def test_dead_letters_are_screened_when_put_back(operator: Operator, stack: Loca
     [
         (["backfill"], "say what to screen"),
         (["backfill", "s3://a-bucket-of-others/emo/"], "ExistingBucketName=a-bucket-of-others"),
+        (
+            ["backfill", "OWN", "--engine", "batch-operations"],
+            "S3 Batch Operations is not at http://127.0.0.1",
+        ),
         (["backfill", "--status", "backfill-000000000000"], "jobs are remembered where they were started"),
         (["backfill", "--status", "x", "--cancel", "y"], "one thing at a time"),
         (["verdicts", "--stack-name", "no-such-stack"], "there is no stack named no-such-stack"),
@@ -283,7 +287,8 @@ def test_dead_letters_are_screened_when_put_back(operator: Operator, stack: Loca
     ],
 )
 def test_bad_input_says_what_to_do(operator: Operator, arguments: list[str], words: str) -> None:
-    done = operator.run(*arguments, status=2)
+    given = [operator.uri if argument == "OWN" else argument for argument in arguments]
+    done = operator.run(*given, status=2)
     assert words in done.stderr
     assert done.stderr.startswith("error: ")
     assert done.stdout == ""
