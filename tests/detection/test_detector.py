@@ -1,0 +1,140 @@
+"""Detectors as a library: answers, wire form, errors, threads, what costs nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import detection
+from detection import Code, Detector, DetectorPool, Model, codes
+from detection.errors import InvalidRatio, UnknownModel, UnreadablePicture, WeightsMissing
+from detection.vision import runtime
+from screentest.demo import pictures
+
+
+def test_emo_passes_with_boxes(detector):
+    answer = detector.detect(pictures.data("waist_up"), "emo-detect-v1")
+    assert answer.passed
+    output = answer.output()
+    assert output["check_pass"] is True
+    assert output["humanoid"] is True
+    assert set(output) == {"check_pass", "humanoid", "face_bbox", "ext_bbox"}
+    x1, y1, x2, y2 = output["face_bbox"]
+    assert x2 - x1 == y2 - y1
+    assert 350 < (x1 + x2) / 2 < 620
+    assert answer.explanation.decided_by is None
+    assert len(answer.explanation.landmarks["face"]) == 468
+
+
+def test_emo_half_body(detector):
+    answer = detector.detect(pictures.data("waist_up"), "emo-detect-v1", "3:4")
+    x1, y1, x2, y2 = answer.ext_bbox
+    assert (x2 - x1) * 4 == (y2 - y1) * 3
+
+
+def test_emoji_has_its_own_wire_form(detector):
+    good = detector.detect(pictures.data("astronaut"), "emoji-detect-v1").output()
+    assert set(good) == {"bbox_face", "ext_bbox_face"}
+    bad = detector.detect(pictures.data("tilted"), "emoji-detect-v1").output()
+    assert bad == {
+        "code": "InvalidFile.FacePose",
+        "message": codes.message(Model.EMOJI, Code.FACE_POSE),
+    }
+
+
+def test_animate_anyone_has_its_own_wire_form(detector):
+    good = detector.detect(pictures.data("waist_up"), "animate-anyone-detect-gen2").output()
+    assert good == {"check_pass": True, "bodystyle": "half"}
+    bad = detector.detect(pictures.data("two_people"), "animate-anyone-detect-gen2").output()
+    assert bad == {
+        "check_pass": False,
+        "reason": codes.message(Model.ANIMATE_ANYONE, Code.CONTENT),
+        "bodystyle": "",
+    }
+
+
+def test_a_rejection_explains_itself(detector):
+    answer = detector.detect(pictures.data("too_dark"), "emo-detect-v1")
+    assert answer.code is Code.VALUE
+    assert answer.explanation.decided_by == "too dark"
+    last = answer.explanation.checks[-1]
+    assert last.failed
+    assert last.value < 29
+    assert answer.explanation.as_dict()["decided_by"] == "too dark"
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "passes"),
+    [
+        ("emo-detect-v1", (399, 600), False),
+        ("emo-detect-v1", (400, 600), True),
+        ("emo-detect-v1", (400, 7001), False),
+        ("emoji-detect-v1", (400, 7001), False),
+        ("emoji-detect-v1", (399, 498), False),
+        ("animate-anyone-detect-gen2", (224, 600), False),
+        ("animate-anyone-detect-gen2", (225, 600), True),
+        ("animate-anyone-detect-gen2", (600, 4096), False),
+        ("animate-anyone-detect-gen2", (600, 4095), True),
+    ],
+)
+def test_resolution_limits(detector, model, size, passes):
+    picture = pictures.waist_up().resize(size)
+    answer = detector.detect(pictures.jpeg(picture), model)
+    assert (answer.code is Code.RESOLUTION) is not passes
+
+
+def test_a_wrong_size_costs_a_header_and_no_network():
+    fresh = Detector()
+    answer = fresh.detect(pictures.data("too_small"), "emo-detect-v1")
+    assert answer.code is Code.RESOLUTION
+    assert not vars(fresh._networks)
+
+
+def test_emoji_names_a_deeper_fault_than_a_small_picture(detector):
+    small = pictures.two_people().resize((500, 331))
+    assert detector.detect(pictures.jpeg(small), "emoji-detect-v1").code is Code.MULTI_HUMAN
+    assert detector.detect(pictures.jpeg(small), "emo-detect-v1").code is Code.RESOLUTION
+
+
+def test_errors(detector, tmp_path):
+    with pytest.raises(UnknownModel, match="emo-detect-v1"):
+        detector.detect(b"", "emo-detect-v2")
+    with pytest.raises(InvalidRatio, match="1:1"):
+        detector.detect(b"", "emoji-detect-v1", "3:4")
+    for data in (b"", pictures.data("not_a_picture"), pictures.data("waist_up")[:5000]):
+        with pytest.raises(UnreadablePicture):
+            detector.detect(data, "emo-detect-v1")
+    with pytest.raises(FileNotFoundError):
+        detection.detect(tmp_path / "none.jpg", "emo-detect-v1")
+
+
+def test_missing_weights_name_the_remedy(monkeypatch, tmp_path):
+    monkeypatch.setattr(runtime, "WEIGHTS", tmp_path)
+    with pytest.raises(WeightsMissing, match="make weights"):
+        Detector().detect(pictures.data("waist_up"), "emo-detect-v1")
+
+
+def test_a_path_and_bytes_are_the_same(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(pictures.data("shoulders_up"))
+    assert detection.detect(path, Model.EMO) == detection.detect(path.read_bytes(), Model.EMO)
+
+
+def test_a_pool_serves_more_threads_than_it_has_detectors():
+    pool = DetectorPool(2)
+    with ThreadPoolExecutor(6) as threads:
+        names = ["waist_up", "cat", "two_people"] * 4
+        codes_seen = list(threads.map(lambda n: pool.detect(pictures.data(n), "emo-detect-v1").code, names))
+    assert codes_seen == [None, Code.NO_HUMAN, Code.MULTI_HUMAN] * 4
+
+
+def test_the_library_needs_no_aws_and_no_server():
+    program = (
+        "import sys, detection; "
+        "bad = {'boto3', 'botocore', 'httpx', 'pydantic', 'screening', 'screentest', 'waitress'} & set(sys.modules); "
+        "sys.exit(str(bad) if bad else 0)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
