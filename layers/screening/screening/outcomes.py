@@ -14,12 +14,14 @@ class Outcome:
 
     Attributes:
         retried: the message goes back to the queue; only its last attempts record the error.
+        recorded: recorded and told at once although it is retried: a person should know before hours have passed.
         alarmed: counts towards the alarm on errors.
         buried: recorded at once, and the message moves to the dead-letter queue for `screentest redrive`.
         trips: speaks against the detector's health, so the breaker counts it.
     """
 
     retried: bool = False
+    recorded: bool = False
     alarmed: bool = True
     buried: bool = False
     trips: bool = False
@@ -34,7 +36,7 @@ OUTCOMES: Final[dict[type[errors.ScreeningError], Outcome]] = {
     errors.BreakerOpen: _RETRY,
     errors.PictureUnreadable: _RETRY,
     errors.ObjectGone: Outcome(alarmed=False),
-    errors.AccessDenied: _RETRY,
+    errors.AccessDenied: Outcome(retried=True, recorded=True),
     errors.StoreUnavailable: _RETRY,
     errors.Busy: Outcome(retried=True, alarmed=False),
     errors.OutOfTime: _RETRY,

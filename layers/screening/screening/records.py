@@ -15,6 +15,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from screening.contract import Decision
+from screening.errors import AccessDenied
 from screening.models import ObjectRef, Screening, Verdict, is_later
 
 Item = dict[str, Any]
@@ -25,6 +26,9 @@ LEASE: Final = 75.0
 
 ERROR_STANDS: Final = 900.0
 """Seconds for which a recorded `error` answers duplicates; later ones try again."""
+
+UNSETTLED: Final = frozenset({AccessDenied.code})
+"""Codes of errors that are recorded while their message is still being retried (`Outcome.recorded`)."""
 
 LONGEST_MESSAGE: Final = 1000
 """Characters kept of a detector's message."""
@@ -103,6 +107,8 @@ def standing(item: Mapping[str, Any], ref: ObjectRef, now: float, again: Again |
     if lease is not None:
         return Standing.BUSY if lease > now else Standing.TAKEOVER
     if "verdict" not in item or (again and again.covers(item)):
+        return Standing.TAKEOVER
+    if item["verdict"] == Verdict.ERROR and item.get("code") in UNSETTLED:
         return Standing.TAKEOVER
     if item["verdict"] == Verdict.ERROR and seconds(str(item.get("screened_at", ""))) < now - ERROR_STANDS:
         return Standing.TAKEOVER

@@ -362,9 +362,11 @@ class Screener:
                 case.claim["last_modified"] = look.last_modified
             case.item = self._decided(case.claim, decision, latency_ms=latency)
         except ScreeningError as error:
-            if outcome(error).retried:
+            if outcome(error).retried and not outcome(error).recorded:
                 raise
             self.watch.troubled(ref, case.screening, error)
+            if outcome(error).recorded:
+                case.error = error
             case.item = self._decided(
                 case.claim,
                 None,
@@ -374,6 +376,13 @@ class Screener:
             )
             if isinstance(error, ObjectGone):
                 case.item["tags"] = "object-gone"
+            if (
+                case.seen
+                and (case.seen.get("code"), case.error) == (error.code, error)
+                and "notified_at" in case.seen
+            ):
+                # Told at the first of these attempts.
+                case.item["notified_at"] = case.seen["notified_at"]
 
     def _detect(self, ref: ObjectRef, screening: Screening, attempt: Attempt) -> Decision:
         try:
@@ -603,7 +612,7 @@ class Screener:
         for message in messages:
             self.topic.publish(message)
         is_error = item["verdict"] == Verdict.ERROR and item.get("code") != ObjectGone.code
-        if is_error and attempt.bury is not None and not attempt.last:
+        if is_error and case.error is None and attempt.bury is not None and not attempt.last:
             attempt.bury(str(item.get("code", "")))
         at = records.timestamp(now)
         self.table.note(item, notified_at=at)
