@@ -164,3 +164,21 @@ def test_a_direct_call_does_not_wait_for_anybody() -> None:
     assert not second.troubles
     assert len(world.topic) == 2, "a notice that is not noted as sent is sent again"
     assert sum(world.calls.values()) == 1
+
+
+def test_without_time_for_the_detector_the_message_goes_back_and_costs_no_attempt_of_the_picture() -> None:
+    world = World()
+    world.upload("one/a.jpg", "pass")
+    (message,) = world.queue.values()
+    function = Function(world, quiet)
+
+    class Late(w.Context):
+        def get_remaining_time_in_millis(self) -> int:
+            return 10_000
+
+    answer = function.pipeline({"Records": world.receive([message])}, Late(world))
+    assert answer["batchItemFailures"]
+    assert not world.call_times
+    assert message.visible_at - world.now < 5
+    run(world)
+    assert sum(world.calls.values()) == 1

@@ -13,8 +13,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from screening import events, notices, records, routes, tags
+from screening.breaker import Breaker, BreakerPolicy
 from screening.contract import Decision
-from screening.errors import UnreadableEvent
+from screening.errors import BreakerOpen, UnreadableEvent
 from screening.models import ObjectRef, Screening, Trigger, Verdict, is_later
 from screening.records import Again, Standing
 from screening.retry import Waits
@@ -553,3 +554,36 @@ def test_waits_grow_stay_within_bounds_and_honour_the_server(
 def test_twenty_receives_outlast_four_hours_even_with_the_worst_luck() -> None:
     total = sum(Waits().after(failures, None, lambda: 0.0) for failures in range(1, 18))
     assert 4 * 3600 < total < 12 * 3600
+
+
+# Breaker -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_breaker_opens_after_a_row_of_failures_and_lets_one_probe_through() -> None:
+    now = [0.0]
+    breaker = Breaker(BreakerPolicy(failures=3, first=10, longest=25), clock=lambda: now[0])
+    for _ in range(2):
+        breaker.before()
+        breaker.failed()
+    breaker.before()
+    breaker.succeeded()
+    for _ in range(3):
+        breaker.before()
+        breaker.failed()
+    pauses = []
+    for _ in range(4):
+        with pytest.raises(BreakerOpen) as caught:
+            breaker.before()
+        assert caught.value.retry_after is not None
+        pauses.append(caught.value.retry_after)
+        now[0] += caught.value.retry_after
+        breaker.before()
+        with pytest.raises(BreakerOpen):
+            breaker.before()
+        breaker.failed()
+    assert pauses == [10, 20, 25, 25]
+    now[0] += 25
+    breaker.before()
+    breaker.succeeded()
+    for _ in range(10):
+        breaker.before()
