@@ -26,7 +26,8 @@ $(VENV)/.installed: $(BIN)/uv requirements/dev.txt pyproject.toml
 
 .localaws/.installed: $(BIN)/uv requirements/local-aws.txt
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .localaws
-	@$(BIN)/uv pip install --quiet --python .localaws/bin/python --require-hashes --no-deps -r requirements/local-aws.txt
+	@$(BIN)/uv pip install --quiet --python .localaws/bin/python --require-hashes --no-deps --compile-bytecode \
+		-r requirements/local-aws.txt
 	@touch $@
 
 .lambda/.installed: $(BIN)/uv requirements/lambda-runtime.txt

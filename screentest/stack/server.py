@@ -24,6 +24,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
 ACCESS_KEY = SECRET_KEY = "test"  # noqa: S105 - the local AWS's published root key
 START_SECONDS = 60
+# More than all event sources of the stack together: a batch that is throttled here stays hidden for its queue's six
+# minutes, where AWS's own poller would try again at once.
+CONCURRENCY = 16
+SCRATCH_BYTES = 4 << 30  # eight functions at a time, with room for others
 PORT_ATTEMPTS = 5  # between asking the kernel for a free port and binding it, another process may take it
 
 
@@ -32,6 +36,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def scratch() -> str | None:
+    """Where the functions unpack their layers, a few hundred MB each: memory where it is plenty and may hold code."""
+    memory = Path("/dev/shm")  # noqa: S108 - only a folder of our own in it, mode 700
+    if not memory.is_dir() or not os.access(memory, os.W_OK):
+        return None
+    facts = os.statvfs(memory)
+    executable = not facts.f_flag & os.ST_NOEXEC
+    return str(memory) if executable and facts.f_bavail * facts.f_frsize > SCRATCH_BYTES else None
 
 
 class SpokenWords:
@@ -71,12 +85,12 @@ class LocalAws:
         Args:
             interpreter: the Python that has ministack, by default that of `.localaws`.
             enforce_roles: check signatures and the functions' role policies, as AWS does.
-            concurrency: how many functions may run at a time, by default as many as there are processors.
+            concurrency: how many functions may run at a time.
             settings: further environment of the server.
             find_port: names the port to try next.
         """
         self._interpreter = interpreter or REPOSITORY / ".localaws" / "bin" / "python"
-        self._concurrency = concurrency or max(2, os.cpu_count() or 2)
+        self._concurrency = concurrency or CONCURRENCY
         self._enforce_roles = enforce_roles
         self._settings = settings or {}
         self._find_port = find_port
@@ -107,7 +121,7 @@ class LocalAws:
         raise ServerFailed(f"the local AWS did not start within {START_SECONDS} s; it said:\n{said[-2000:]}")
 
     def _start(self, port: int) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="screentest-aws-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="screentest-aws-", dir=scratch()))
         (self.folder / "tmp").mkdir()
         self.endpoint_url = f"http://127.0.0.1:{port}"
         self._clients.clear()
@@ -190,6 +204,7 @@ class LocalAws:
             s3={"addressing_style": "path"},
             retries={"mode": "standard"},
             inject_host_prefix=False,
+            request_checksum_calculation="when_required",  # loopback corrupts nothing, and artefacts are large
         )
         return self._session.client(service, endpoint_url=self.endpoint_url, config=config, **keys)  # type: ignore[call-overload]
 
