@@ -44,7 +44,12 @@ def pack(folder: Path) -> Path:
     """A zip of `folder` beside it, made anew only when something in the folder is younger.
 
     Stored, not compressed: it travels over loopback, and the local AWS unpacks it at every cold start.
+
+    Raises:
+        NotBuilt: there is no such folder.
     """
+    if not folder.is_dir():
+        raise NotBuilt(f"{folder} is missing: run `make build HOST=1`, and deploy when it has finished")
     archive = folder.with_suffix(".zip")
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     newest = max((path.stat().st_mtime_ns for path in (folder, *folder.rglob("*"))), default=0)
