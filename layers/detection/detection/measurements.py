@@ -28,7 +28,6 @@ from detection.vision.runtime import Array
 from detection.vision.segmentation import Segmentation
 from detection.vision.ssd import Detection
 
-
 # Mesh points: outline of the face, rings about the subject's right and left eye, and of the cheeks below them.
 _OUTLINE: tuple[int, ...] = (
     *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
@@ -193,7 +192,9 @@ class Measurements:
         people: list[Person] = []
         for person in self._bodies:
             if person.score < t.PERSON_SCORE_MIN and (
-                not people or person.score < t.OTHER_PERSON_SCORE_MIN or person.head_score < t.KEYPOINT_MIN
+                not people
+                or person.score < t.OTHER_PERSON_SCORE_MIN
+                or person.head_score < t.OTHER_HEAD_SCORE_MIN
             ):
                 continue
             size = 0.12 * (person.box[3] - person.box[1])
@@ -410,7 +411,7 @@ class Measurements:
 
     @cached_property
     def eye_shade(self) -> float | None:
-        """Median luma below the eyes in parts of that of the cheeks: where dark glasses reach and shadow seldom does."""
+        """Median luma below the eyes in parts of the cheeks': dark glasses reach there, shadow seldom does."""
         if self.mesh is None or self._close_up is None or not self.posed:
             return None
         region, y = self._close_up
@@ -420,7 +421,7 @@ class Measurements:
         for ring in _EYES:
             eye = points[list(ring)]
             centre, width = eye.mean(0), float(np.ptp(eye[:, 0]))
-            shades.append(float(np.median(_patch(y, centre + (0, 0.25 * width), 0.3 * width))))
+            shades.append(float(np.median(_patch(y, np.add(centre, (0, 0.25 * width)), 0.3 * width))))
         return float(np.mean(shades)) / max(float(np.median(cheeks)), 1.0)
 
     @cached_property
@@ -484,17 +485,18 @@ class Measurements:
 
     @cached_property
     def expression(self) -> float | None:
-        """How exaggerated, 0.5 at the limit."""
+        """How exaggerated, 0.5 at the limit: the strongest of a mouth wide open, lips drawn apart, eyes screwed up."""
         if self.mesh is None:
             return None
         b = self._networks.blendshapes(self.mesh)
         p = self.mesh.points
         mouth = float(np.linalg.norm(p[13] - p[14]) / max(float(np.linalg.norm(p[61] - p[291])), 1.0))
         return 0.5 * max(
-            mouth / 0.32,
-            b["jawOpen"] / 0.25,
-            max(b["mouthLowerDownLeft"], b["mouthLowerDownRight"]) / 0.4,
-            max(b["mouthStretchLeft"], b["mouthStretchRight"]) / 0.4,
+            mouth / t.MOUTH_OPEN,
+            b["jawOpen"] / t.JAW_OPEN,
+            max(b["mouthLowerDownLeft"], b["mouthLowerDownRight"]) / t.LIP_DOWN,
+            max(b["mouthStretchLeft"], b["mouthStretchRight"]) / t.MOUTH_STRETCHED,
+            (b["eyeBlinkLeft"] + b["eyeBlinkRight"]) / 2 / t.EYES_SHUT,
         )
 
     @cached_property
