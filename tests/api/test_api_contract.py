@@ -1,4 +1,4 @@
-"""The wire contract, row by row: `reference/detection-api.md` §1 to §4 and §12."""
+"""The wire contract of the retired service, row by row."""
 
 from __future__ import annotations
 

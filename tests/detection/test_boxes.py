@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from detection import boxes
 
-# reference/detection-api.md §10: ratio of the printed boxes, to the pixel that rounding leaves open.
+# The documented samples: ratio of the printed boxes, to the pixel that rounding leaves open.
 PAIRS = [
     (boxes.emo_square, (302, 286, 610, 593), (71, 9, 840, 778), 2000, 2000),
     (boxes.emo_square, (387, 188, 769, 570), (225, 0, 931, 706), 1200, 706),

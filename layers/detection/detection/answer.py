@@ -111,7 +111,7 @@ class Answer:
     explanation: Explanation
 
     def output(self) -> dict[str, Any]:
-        """The wire's `output` object (`reference/detection-api.md` §3)."""
+        """The wire's `output` object as the retired service documents its responses."""
         if self.model is Model.ANIMATE_ANYONE:
             if self.passed:
                 return {"check_pass": True, "bodystyle": self.body_style}

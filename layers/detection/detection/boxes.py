@@ -1,7 +1,7 @@
 """Face box and extended box: pure geometry.
 
-Source: `reference/detection-api.md` §10, whose documented pairs are reproduced. Boxes are `(x1, y1, x2, y2)` in pixels
-of the upright picture; the arithmetic is done in floats and rounded last.
+Source: the pairs of boxes in the retired service's sample answers, which are reproduced.
+Boxes are `(x1, y1, x2, y2)` in pixels of the upright picture; the arithmetic is done in floats and rounded last.
 """
 
 from __future__ import annotations

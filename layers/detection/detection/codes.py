@@ -1,7 +1,7 @@
 """Codes and literal wire messages of the detection API.
 
-Source: `reference/detection-api.md` §4.1 (EMO and Emoji) and §4.2 (AnimateAnyone). The texts are what the service
-sent, spelling included; clients may compare them.
+Source: the retired service's tables of codes, one for EMO and Emoji, one for AnimateAnyone.
+The texts are what the service sent, spelling included; clients may compare them.
 """
 
 from __future__ import annotations

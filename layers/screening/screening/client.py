@@ -21,7 +21,7 @@ __all__ = ["DetectionClient", "Timeouts"]
 class Timeouts:
     """Seconds. `read` and `write` are between two pieces, `total` is for the whole answer.
 
-    The detector fetches the picture (10 s at most, reference contract §8) and judges it before it answers.
+    The detector fetches the picture (10 s at most, as the retired service did) and judges it before it answers.
     """
 
     connect: float = 5.0

@@ -20,7 +20,7 @@ FACE_DETECT: Final = "/api/v1/services/aigc/image2video/face-detect"
 AA_DETECT: Final = "/api/v1/services/aigc/image2video/aa-detect"
 
 UNKNOWN: Final = "Unknown"
-"""Code of a reject that names none (reference contract §3.5)."""
+"""Code of a reject that names none."""
 
 Box = tuple[int | float, int | float, int | float, int | float]
 """`x1, y1, x2, y2` in pixels of the upright picture, origin top left."""
@@ -167,7 +167,7 @@ REASONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"detected person|whole body|\bpose\b|front view|人体|姿[态势]", "InvalidFile.BodyPose"),
     )
 )
-"""AnimateAnyone's `reason` → the codes of its own table (reference contract §4.2); the first that matches. Faces come
+"""AnimateAnyone's `reason` → the codes of its own table; the first that matches. Faces come
 before persons and persons before poses: each text of the table also holds a word of a later row."""
 
 
@@ -177,7 +177,7 @@ def code_of_reason(reason: str) -> str | None:
 
 
 def interpret(status: int, body: bytes, model: str, headers: Mapping[str, str] | None = None) -> Decision:
-    """What an answer says (reference contract §3.5).
+    """What an answer says.
 
     Args:
         status: HTTP status.
@@ -281,7 +281,7 @@ _VERDICTS_BY_NAME: Final = frozenset(
 
 
 def is_verdict(code: str | None) -> bool:
-    """Whether a code speaks of the picture, at whatever status and place it comes (reference contract §3.5, §4.4)."""
+    """Whether a code speaks of the picture, at whatever status and place it comes."""
     return code is not None and (bool(_VERDICTS.match(code)) or code in _VERDICTS_BY_NAME)
 
 
@@ -300,7 +300,7 @@ _PERMANENT: Final = frozenset(
         "Workspace.AccessDenied",
     }
 )
-"""No retry helps, at whatever status they come: some are sent with 429 (reference contract §4.4)."""
+"""No retry helps, at whatever status they come: the service documents some with 429."""
 
 _DOWNLOADS: Final = frozenset(
     {
@@ -314,7 +314,7 @@ _DOWNLOADS: Final = frozenset(
 """The way to the picture failed, not the picture: a later try with a fresh address may do."""
 
 _TRANSIENT_STATUSES: Final = frozenset({408, 409, 425})
-"""Besides 429 and 5xx (reference contract §5: the vendor's own client retries 408 and 409)."""
+"""Besides 429 and 5xx (the vendor's own client retries 408 and 409)."""
 
 
 def _kind(status: int, code: str | None, message: str, should_retry: str | None) -> type[DetectorError]:
@@ -322,7 +322,7 @@ def _kind(status: int, code: str | None, message: str, should_retry: str | None)
     if name in _PERMANENT or name.startswith("AccessDenied"):
         return ConfigurationError
     if name == "Throttling.AllocationQuota" and "free allocated quota" in message.lower():
-        # One code for two facts; only the paid quota fills up again (reference contract §4.4).
+        # One code for two facts; only the paid quota fills up again.
         return ConfigurationError
     if name == "InvalidURL" or name in _DOWNLOADS:
         return PictureUnreadable

@@ -11,7 +11,7 @@ MODEL_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Names that a route or an object may ask for. They become sort keys, tags and message attributes."""
 
 RATIOS: Final = ("1:1", "3:4")
-"""`parameters.ratio` of the wire: head, half body (reference contract §1)."""
+"""`parameters.ratio` of the wire: head, half body."""
 
 NO_VERSION: Final = "-"
 """Stands for the version in keys where the bucket keeps none."""

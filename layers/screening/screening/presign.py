@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LIFETIME: Final = 120
-"""Seconds: the detector's time-out and a minute (reference contract §8). The address dies with the session that
+"""Seconds: the detector's time-out and a minute. The address dies with the session that
 signed it, so it is made anew for each attempt."""
 
 _TYPES: Final = {
@@ -38,7 +38,7 @@ class Signer:
         parameters: dict[str, str] = {"Bucket": ref.bucket, "Key": ref.key}
         if ref.version_id:
             parameters["VersionId"] = ref.version_id
-        # Uploaders often leave `binary/octet-stream`, which some fetchers refuse (reference contract §8).
+        # Uploaders often leave `binary/octet-stream`, which some fetchers refuse.
         extension = ref.key.rpartition(".")[2].lower()
         if content_type := _TYPES.get(extension):
             parameters["ResponseContentType"] = content_type

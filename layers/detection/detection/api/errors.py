@@ -1,6 +1,6 @@
 """Requests that get no verdict: HTTP status, code and literal message of each.
 
-Source: `reference/detection-api.md` §4.1, §4.2 and the common table in §4.4.
+Source: the retired service's tables of status codes, each model's own and the common one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The detection API as a pure function: a request in, a response out.
 
-Source of every path, code and text: `reference/detection-api.md`. Its §12 decides where the documents disagree.
+Source of every path, code and text: the documents of the retired service; `docs/detection-api.md` says what was
+decided where they disagree.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""AnimateAnyone's rules (`reference/detection-api.md` §4.2): face before body.
+"""AnimateAnyone's rules (the order of its table of reasons): face before body.
 
 Most of what is wrong with a body can be told from the face already, and the body pose costs the most.
 """

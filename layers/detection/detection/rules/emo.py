@@ -1,4 +1,4 @@
-"""EMO's rules, in the documented order of checks (`reference/detection-api.md` §4.1)."""
+"""EMO's rules, in the documented order of checks."""
 
 from __future__ import annotations
 

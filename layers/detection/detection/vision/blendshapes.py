@@ -7,7 +7,7 @@ import numpy as np
 from detection.vision.mesh import Mesh
 from detection.vision.runtime import Network
 
-# Order of input points and output scores: reference/vision-models.md §9.
+# Order of input points and output scores: as MediaPipe's face landmarker feeds and reads this network.
 _POINTS = np.array(
     """
 0 1 4 5 6 7 8 10 13 14 17 21 33 37 39 40 46 52 53 54 55 58 61 63 65 66 67 70 78 80 81 82 84 87 88 91 93 95 103 105

@@ -1,4 +1,4 @@
-"""Single-shot detectors: anchors, decoding, weighted non-maximum suppression (`reference/vision-models.md` §3)."""
+"""Single-shot detectors: anchors, decoding, weighted non-maximum suppression."""
 
 from __future__ import annotations
 
