@@ -140,29 +140,38 @@ class Measurements:
             near = self._look(Region(*face.centre, t.NEAR_REGION * face.width))
             near = [f for f in near if math.dist(f.centre, face.centre) < face.width]
             found.extend(near[:1] if near or not sure else [face])
-        return found or self._other_looks()
+        if not found:
+            return self._other_looks()
+        # One small face without a body is often the one of a row of people that was large enough to be seen.
+        sure = any(person.score >= t.PERSON_SCORE_SURE for person in self._bodies)
+        if len(found) == 1 and found[0].width < t.SMALL_FACE * long and not sure:
+            found.extend(
+                f for f in self._in_squares() if math.dist(f.centre, found[0].centre) > found[0].width
+            )
+        return found
 
     def _other_looks(self) -> list[Detection]:
         """Where the first look saw no face: at the heads of bodies, from further off, in parts, and turned."""
         for person in self.persons[:2]:
-            region = self._head_region(person)
-            found = self._look(region)
+            found = self._look(self._head_region(person))
             if found:
                 return found
         width, height = self.picture.size
-        x, y, long, short = width / 2, height / 2, float(max(width, height)), float(min(width, height))
-        found = self._look(Region(x, y, t.FAR_REGION * long))
-        if found:
-            return found
-        if long > t.LONG_PICTURE * short:
-            count = math.ceil(2 * long / short) - 1
-            steps = np.linspace(short / 2, long - short / 2, min(count, 7))
-            for step in steps:
-                centre = (float(step), y) if width > height else (x, float(step))
-                found.extend(self._look(Region(*centre, short)))
-            if found:
-                return found
-        return self._turned_face()
+        far = Region(width / 2, height / 2, t.FAR_REGION * max(width, height))
+        return self._look(far) or self._in_squares() or self._turned_face()
+
+    def _in_squares(self) -> list[Detection]:
+        """Faces in overlapping squares along a long picture; none of a picture that is not long."""
+        width, height = self.picture.size
+        long, short = float(max(width, height)), float(min(width, height))
+        if long <= t.LONG_PICTURE * short:
+            return []
+        found: list[Detection] = []
+        count = min(math.ceil(2 * long / short) - 1, t.SQUARES)
+        for step in np.linspace(short / 2, long - short / 2, count):
+            x, y = (float(step), height / 2) if width > height else (width / 2, float(step))
+            found.extend(self._look(Region(x, y, short)))
+        return found
 
     def _turned_face(self) -> list[Detection]:
         """A face that lies on its side or stands on its head, confirmed by its mesh."""

@@ -28,6 +28,7 @@ NEAR_REGION = 5.0
 """Face widths: the face fills a fifth of the second look, where recall is 1."""
 FAR_REGION = 1.7
 """Longer sides: a close-up seen so becomes a face of ordinary share."""
+SQUARES = 7
 LONG_PICTURE = 1.7
 """Aspect from which rows of small faces are looked at square by square."""
 HEAD_IN_SHOULDERS = 2.0
@@ -116,7 +117,7 @@ HAND_HINT = 0.2
 HAND_NEAR_SURE = 0.9
 HAND_NEAR_DISTANCE = 0.5
 NO_HAND_DISTANCE = 9.0
-HAND_DISTANCE_MIN = 0.78
+HAND_DISTANCE_MIN = 0.84
 """Face sizes from the face's centre: hands at the head up to 0.72; raised beside it, which is open, 0.53 to 0.84."""
 WRIST_FAR = 2.3
 """Face sizes: with both wrists further away no hand is at the head (the set: up to 2.15)."""
@@ -146,7 +147,7 @@ BODY_YAW_MAX = 50.0
 """Degrees: good pictures up to 16, three-quarter views (left open) 15 to 48, side-on 76 and more."""
 TORSO_THIGH_MIN = 130.0
 """Degrees: standing 150 and more, sitting and squatting 35 to 116."""
-KNEE_FAINT = 0.35
+KNEE_FAINT = 0.25
 KNEES_SEEN = 0.35
 SHIN_SHARE_MAX = 0.42
 """Thigh lengths: cut at the shins 0.57 and more, at the knees (left open) up to 0.36."""
