@@ -40,7 +40,10 @@ def face_square(face: FloatBox, width: int, height: int) -> Box:
 def _extended(face: FloatBox, scale: float, lift: float, width: int, height: int) -> Box:
     x1, y1, x2, y2 = face
     side = max(x2 - x1, y2 - y1)
-    return _square((x1 + x2) / 2, (y1 + y2) / 2 - lift * side, scale * side, width, height)
+    wanted = min(scale * side, width, height)
+    # Where the frame shrinks the box to little more than the face, the lift must not push the chin out of it.
+    cy = max((y1 + y2) / 2 - lift * side, min(y2, height) - wanted / 2)
+    return _square((x1 + x2) / 2, cy, wanted, width, height)
 
 
 def emo_square(face: FloatBox, width: int, height: int) -> Box:
