@@ -500,6 +500,29 @@ def test_tags_that_may_not_be_read_are_an_error_and_not_an_empty_set(
     assert len(cloud.asked) == 1
 
 
+def test_an_object_that_may_not_be_read_is_an_error_at_once_and_tried_again(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = cloud.pipeline()
+    event = cloud.put("emo/1x1/a.jpg")
+    cloud.answers = lambda _body: httpx.Response(400, json={"code": "InvalidURL", "message": "no"})
+    with monkeypatch.context() as patch:
+        deny(patch, "GetObject", "AccessDenied")
+        for receives in (1, 2):
+            answer = pipeline(queued(event, receives=receives), Context())
+            assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+            (item,) = cloud.items()
+            assert (item["verdict"], item["code"]) == ("error", "AccessDenied")
+            assert cloud.tags("emo/1x1/a.jpg")["screentest"] == "error"
+            told = [notice["MessageAttributes"]["code"]["StringValue"] for notice in cloud.notices()]
+            assert told == (["AccessDenied"] if receives == 1 else [])
+    assert not cloud.dead()
+    cloud.answers = lambda _body: httpx.Response(200, json=PASS)
+    assert pipeline(queued(event, receives=3), Context()) == {"batchItemFailures": []}
+    assert cloud.items()[0]["verdict"] == "pass"
+    assert cloud.tags("emo/1x1/a.jpg")["screentest"] == "pass"
+
+
 def test_a_conflicting_tag_write_is_read_merged_and_written_again(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
