@@ -59,7 +59,9 @@ def test_pictures_are_upright_jpegs(name: str):
 def test_a_package_that_is_not_the_pinned_one_is_refused(tmp_path: Path):
     archive = tmp_path / "somebody_elses-1.0-py3-none-any.whl"
     archive.write_bytes(b"not what was pinned")
-    other = pictures.Package("somebody-elses==1.0", "0" * 64, ("--no-index", f"--find-links={tmp_path}"), {"a.jpg": "a.jpg"})
+    other = pictures.Package(
+        "somebody-elses==1.0", "0" * 64, ("--no-index", f"--find-links={tmp_path}"), {"a.jpg": "a.jpg"}
+    )
     with pytest.raises(pictures.PicturesUnavailable, match="somebody-elses"):
         pictures.fetch(tmp_path / "cache", (other,))
     assert not (tmp_path / "cache").exists()
