@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from detection.vision.runtime import Network
 
-_SMALLEST = "selfie_segmentation.tflite"
+_SMALLEST = "face_detection_full_range_sparse.tflite"
 
 
 def prepare() -> None:

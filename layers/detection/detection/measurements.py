@@ -25,7 +25,6 @@ from detection.vision.mesh import FaceMesh, Mesh
 from detection.vision.occlusion import Occlusion, OcclusionNet
 from detection.vision.poses import Pose, PoseDetector
 from detection.vision.runtime import Array
-from detection.vision.segmentation import Segmentation
 from detection.vision.ssd import Detection
 
 # Mesh points: outline of the face, rings about the subject's right and left eye, and of the cheeks below them.
@@ -97,11 +96,6 @@ class Networks:
     def occlusion(self) -> OcclusionNet:
         """What covers a face."""
         return OcclusionNet()
-
-    @cached_property
-    def segmentation(self) -> Segmentation:
-        """Person mask."""
-        return Segmentation()
 
 
 class Measurements:
