@@ -31,8 +31,22 @@ def one(browser: webdriver.Chrome, css: str) -> WebElement:
     )
 
 
+def text(browser: webdriver.Chrome, css: str) -> str:
+    """What the first visible element says; read again where the page draws it anew meanwhile."""
+    return str(
+        until(
+            browser,
+            lambda b: next(
+                (e.text for e in b.find_elements(By.CSS_SELECTOR, css) if e.is_displayed() and e.text), None
+            ),
+        )
+    )
+
+
 def texts(browser: webdriver.Chrome, css: str) -> list[str]:
-    return [str(e.get_attribute("textContent")) for e in browser.find_elements(By.CSS_SELECTOR, css)]
+    """In one step, so that the page cannot draw itself anew between two of them."""
+    script = "return [...document.querySelectorAll(arguments[0])].map(element => element.textContent)"
+    return [str(found) for found in browser.execute_script(script, css)]
 
 
 def brightness(browser: webdriver.Chrome) -> int:

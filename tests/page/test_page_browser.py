@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from looking import brightness, one, sized, texts, until
+from looking import brightness, one, sized, text, texts, until
 from page_bench import BUCKET, TABLE, Bench
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
@@ -46,10 +46,10 @@ def test_a_picture_travels_to_its_verdict(
     browser.get(deployed.url)
     one(browser, ".choice")
     browser.find_element(By.ID, "file").send_keys(str(portrait))
-    assert one(browser, "#shown h3").text == "Can drive the video"
+    assert text(browser, "#shown h3") == "Can drive the video"
     assert texts(browser, "#journey li.done") == ["Uploaded to S3", "Queued", "Being screened", "Verdict"]
     assert texts(browser, "#journey [aria-current=step]") == ["Verdict"]
-    assert "Pass" in one(browser, "#shown .verdict").text
+    assert "Pass" in text(browser, "#shown .verdict")
     until(browser, lambda b: b.find_elements(By.CSS_SELECTOR, "#shown svg rect.face"))
     assert browser.find_elements(By.CSS_SELECTOR, "#shown svg rect.ext")
     assert len(browser.find_elements(By.CSS_SELECTOR, "#shown table tr")) > 10
@@ -71,7 +71,7 @@ def test_a_file_that_is_no_picture_is_explained(
     browser.get(deployed.url)
     one(browser, ".choice")
     browser.find_element(By.ID, "file").send_keys(str(file))
-    assert one(browser, "#shown h3").text == "The file is not a picture that can be read"
+    assert text(browser, "#shown h3") == "The file is not a picture that can be read"
 
 
 def test_a_dropped_and_a_pasted_picture_are_taken(opened: webdriver.Chrome) -> None:
@@ -82,7 +82,7 @@ def test_a_dropped_and_a_pasted_picture_are_taken(opened: webdriver.Chrome) -> N
             f"Object.defineProperty(made, '{field}', {{value: files}}); document.body.dispatchEvent(made);"
         )
         until(opened, lambda b: texts(b, "#journey li.done") == ["Uploaded to S3"])
-        assert "Waiting" in one(opened, "#shown .wait").text
+        assert "Waiting" in text(opened, "#shown .wait")
 
 
 def test_an_upload_that_s3_refuses_says_why(opened: webdriver.Chrome, page: PageServer) -> None:
@@ -95,7 +95,7 @@ def test_an_upload_that_s3_refuses_says_why(opened: webdriver.Chrome, page: Page
         "const made = new Event('paste'); Object.defineProperty(made, 'clipboardData', {value: files});"
         "dispatchEvent(made);"
     )
-    assert "Policy" in one(opened, "#problem").text
+    assert "Policy" in text(opened, "#problem")
 
 
 def test_the_list_shows_hostile_names_as_text_and_filters(opened: webdriver.Chrome, bench: Bench) -> None:
@@ -115,17 +115,17 @@ def test_the_list_shows_hostile_names_as_text_and_filters(opened: webdriver.Chro
     opened.find_element(By.CSS_SELECTOR, "#filters input[value=reject]").click()
     # By keyboard alone: the entry's button opens the result.
     one(opened, "#list button").send_keys(Keys.ENTER)
-    assert one(opened, "#shown h3").text == "No person with a visible face was found"
-    assert "Choose a photo of one real person" in one(opened, "#shown .why").text
+    assert text(opened, "#shown h3") == "No person with a visible face was found"
+    assert "Choose a photo of one real person" in text(opened, "#shown .why")
     bench.s3.delete_object(Bucket=BUCKET, Key=HOSTILE, VersionId=ref.version_id)
     one(opened, "#list button").click()
-    until(opened, lambda b: "deleted since" in one(b, "#shown").text)
+    until(opened, lambda b: "deleted since" in text(b, "#shown"))
 
 
 def test_languages_light_and_phone_width(opened: webdriver.Chrome) -> None:
     for language, heading in (("zh", "检测记录"), ("ja", "判定の一覧"), ("en", "Verdicts")):
         Select(opened.find_element(By.ID, "language")).select_by_value(language)
-        assert one(opened, "#verdicts-title").text == heading
+        assert text(opened, "#verdicts-title") == heading
         assert opened.execute_script("return document.documentElement.lang").startswith(language)
         assert "undefined" not in opened.find_element(By.TAG_NAME, "body").text
     light = brightness(opened)
@@ -164,7 +164,7 @@ def test_a_lost_server_is_said(bench: Bench, browser: webdriver.Chrome) -> None:
     with PageServer(Page(s3=bench.s3, dynamodb=bench.dynamodb, bucket=BUCKET, table=TABLE)) as short:
         browser.get(short.url)
         one(browser, ".choice")
-    assert "make up" in one(browser, "#problem").text
+    assert "make up" in text(browser, "#problem")
     browser.get("about:blank")
     lost = [line["message"] for line in browser.get_log("browser") if line["level"] == "SEVERE"]
     assert all("net::ERR_" in line for line in lost)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from looking import brightness, one, sized, texts, until
+from looking import brightness, one, sized, text, texts, until
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -92,7 +92,7 @@ def find(browser: webdriver.Chrome, text: str) -> None:
 
 
 def test_ten_thousand_pictures_are_drawn_as_they_come_into_view(opened: webdriver.Chrome) -> None:
-    assert one(opened, "#status").text == f"{MANY} of {MANY} screenings"
+    assert text(opened, "#status") == f"{MANY} of {MANY} screenings"
     assert 0 < len(opened.find_elements(By.CSS_SELECTOR, ".card")) <= 240
     loaded = "return [...document.images].every((image) => image.complete && image.naturalWidth > 0)"
     until(opened, lambda b: b.execute_script(loaded))
@@ -107,11 +107,11 @@ def test_filters(opened: webdriver.Chrome) -> None:
     until(opened, lambda b: set(texts(b, ".card .code")) == {"InvalidFile.NoHuman", "InvalidFile.FacePose"})
     Select(opened.find_element(By.NAME, "code")).select_by_value("InvalidFile.FacePose")
     Select(opened.find_element(By.NAME, "model")).select_by_value("emoji-detect-v1")
-    until(opened, lambda b: one(b, "#status").text == f"500 of {MANY} screenings")
+    until(opened, lambda b: text(b, "#status") == f"500 of {MANY} screenings")
     find(opened, "00030")
     until(opened, lambda b: texts(b, ".card .name") == ["emo/1x1/00030.jpg"])
     find(opened, "nothing has this name")
-    until(opened, lambda b: "No screening" in one(b, "#status").text)
+    until(opened, lambda b: "No screening" in text(b, "#status"))
 
 
 def test_what_was_not_expected_can_be_found(opened: webdriver.Chrome) -> None:
@@ -122,9 +122,9 @@ def test_what_was_not_expected_can_be_found(opened: webdriver.Chrome) -> None:
 def test_hostile_names_are_text(opened: webdriver.Chrome) -> None:
     find(opened, "onerror")
     until(opened, lambda b: texts(b, ".card .name") == [HOSTILE])
-    assert "deleted since" in one(opened, ".card").text
+    assert "deleted since" in text(opened, ".card")
     one(opened, ".card button").click()
-    assert HOSTILE in one(opened, "dialog").text
+    assert HOSTILE in text(opened, "dialog")
 
 
 def test_details_by_keyboard(opened: webdriver.Chrome) -> None:
@@ -141,7 +141,7 @@ def test_details_by_keyboard(opened: webdriver.Chrome) -> None:
     until(opened, lambda b: len(b.find_elements(By.CSS_SELECTOR, ".card")) > 1)
     one(opened, ".card button").send_keys(Keys.ENTER)
     one(opened, "dialog").send_keys(Keys.ARROW_RIGHT)
-    until(opened, lambda b: "00001.jpg" in one(b, "dialog").text)
+    until(opened, lambda b: "00001.jpg" in text(b, "dialog"))
 
 
 def test_languages_dark_and_phone_width(opened: webdriver.Chrome) -> None:
