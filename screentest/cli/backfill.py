@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from screentest.cli.options import EndpointUrl, Json, Profile, Region, StackName, ending
+from screentest.cli.options import (
+    DATES,
+    EndpointUrl,
+    Json,
+    Profile,
+    Region,
+    StackName,
+    ending,
+)
 
 app = typer.Typer(add_completion=False)
 
@@ -30,8 +38,6 @@ class Only(StrEnum):
     OUTDATED = "outdated"
     ERROR = "error"
 
-
-_DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 
 EXAMPLES = """
 Examples:
@@ -70,11 +76,11 @@ def backfill(
     ] = None,
     since: Annotated[
         datetime | None,
-        typer.Option(formats=_DATES, metavar="DATE", help="Only objects stored at or after this time (UTC)."),
+        typer.Option(formats=DATES, metavar="DATE", help="Only objects stored at or after this time (UTC)."),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(formats=_DATES, metavar="DATE", help="Only objects stored before this time (UTC)."),
+        typer.Option(formats=DATES, metavar="DATE", help="Only objects stored before this time (UTC)."),
     ] = None,
     only: Annotated[
         list[Only] | None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -44,6 +45,24 @@ EndpointUrl = Annotated[
 ]
 StackName = Annotated[
     str, typer.Option(metavar="NAME", help="Name of the deployed stack.", rich_help_panel=AWS_PANEL)
+]
+DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
+
+# Which verdicts: one meaning for every command that asks the table.
+Source = Annotated[
+    str | None,
+    typer.Argument(metavar="s3://BUCKET/KEY", help="An object, or a prefix of objects.", show_default=False),
+]
+Codes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CODE", help="A code, or its beginning as in 'InvalidFile.'; may be repeated."),
+]
+Models = Annotated[list[str] | None, typer.Option(metavar="MODEL", help="May be repeated.")]
+DecidedSince = Annotated[
+    datetime | None, typer.Option(formats=DATES, metavar="DATE", help="Decided at or after this (UTC).")
+]
+DecidedUntil = Annotated[
+    datetime | None, typer.Option(formats=DATES, metavar="DATE", help="Decided before this (UTC).")
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else there.")]
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from screentest.cli.options import EndpointUrl, Json, Lang, Profile, Region, StackName, ending
+from screentest.cli.options import (
+    Codes,
+    DecidedSince,
+    DecidedUntil,
+    EndpointUrl,
+    Json,
+    Lang,
+    Models,
+    Profile,
+    Region,
+    Source,
+    StackName,
+    ending,
+)
 
 app = typer.Typer(add_completion=False)
 
@@ -21,8 +33,6 @@ class Verdict(StrEnum):
     REJECT = "reject"
     ERROR = "error"
 
-
-_DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 
 EXAMPLES = """
 Examples:
@@ -43,12 +53,7 @@ Exit status: 0 written (even with nothing found), 2 it could not be written.
 
 @app.command(epilog=EXAMPLES)
 def report(
-    source: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="s3://BUCKET/KEY", help="An object, or a prefix of objects.", show_default=False
-        ),
-    ] = None,
+    source: Source = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The HTML file to write.")] = Path(
         "build/report.html"
     ),
@@ -56,17 +61,10 @@ def report(
         list[Verdict] | None,
         typer.Option(metavar="VERDICT", help="pass, reject or error; may be repeated.", show_default="all"),
     ] = None,
-    code: Annotated[
-        list[str] | None,
-        typer.Option(metavar="CODE", help="A code, or its beginning as in 'InvalidFile.'; may be repeated."),
-    ] = None,
-    model: Annotated[list[str] | None, typer.Option(metavar="MODEL", help="May be repeated.")] = None,
-    since: Annotated[
-        datetime | None, typer.Option(formats=_DATES, metavar="DATE", help="Decided at or after this (UTC).")
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(formats=_DATES, metavar="DATE", help="Decided before this (UTC).")
-    ] = None,
+    code: Codes = None,
+    model: Models = None,
+    since: DecidedSince = None,
+    until: DecidedUntil = None,
     limit: Annotated[int, typer.Option(min=0, metavar="N", help="At most so many; 0 for all.")] = 1000,
     title: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Heading of the sheet.", show_default="what was asked")

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from screentest.cli.options import EndpointUrl, Json, Profile, Region, StackName, ending
+from screentest.cli.options import (
+    Codes,
+    DecidedSince,
+    DecidedUntil,
+    EndpointUrl,
+    Json,
+    Models,
+    Profile,
+    Region,
+    Source,
+    StackName,
+    ending,
+)
 
 app = typer.Typer(add_completion=False)
 
@@ -30,8 +41,6 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-_DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
-
 EXAMPLES = """
 Examples:
 
@@ -51,29 +60,17 @@ Exit status: 0 answered (even with nothing found), 2 it could not be answered.
 
 @app.command(epilog=EXAMPLES)
 def verdicts(
-    source: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="s3://BUCKET/KEY", help="An object, or a prefix of objects.", show_default=False
-        ),
-    ] = None,
+    source: Source = None,
     verdict: Annotated[
         list[Verdict] | None,
         typer.Option(
             metavar="VERDICT", help="pass, reject, error or pending; may be repeated.", show_default="all"
         ),
     ] = None,
-    code: Annotated[
-        list[str] | None,
-        typer.Option(metavar="CODE", help="A code, or its beginning as in 'InvalidFile.'; may be repeated."),
-    ] = None,
-    model: Annotated[list[str] | None, typer.Option(metavar="MODEL", help="May be repeated.")] = None,
-    since: Annotated[
-        datetime | None, typer.Option(formats=_DATES, metavar="DATE", help="Decided at or after this (UTC).")
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(formats=_DATES, metavar="DATE", help="Decided before this (UTC).")
-    ] = None,
+    code: Codes = None,
+    model: Models = None,
+    since: DecidedSince = None,
+    until: DecidedUntil = None,
     limit: Annotated[
         int | None,
         typer.Option(
