@@ -41,6 +41,11 @@ $(VENV)/.installed: $(BIN)/uv requirements/dev.txt pyproject.toml
 	@$(BIN)/uv pip install --quiet --python .checkov/bin/python --require-hashes --no-deps -r requirements/checkov.txt
 	@touch $@
 
+.audit/.installed: $(BIN)/uv requirements/audit.txt
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .audit
+	@$(BIN)/uv pip install --quiet --python .audit/bin/python --require-hashes --no-deps -r requirements/audit.txt
+	@touch $@
+
 .PHONY: setup weights
 setup: $(VENV)/.installed .localaws/.installed .lambda/.installed weights ## Set up the environments and the weights
 
@@ -105,6 +110,11 @@ fuzz: setup $(HOST_BUILD) ## Full-size fuzzing
 deploy: build ## Deploy to AWS, asking for the parameters
 	@$(SAM) deploy --guided --template-file $(ARTEFACTS_lambda)/template.yaml
 
+# Its own exit status is 1 for advisories and 2 where pins were not audited; make's is 2 for both.
+.PHONY: audit
+audit: $(VENV)/.installed .audit/.installed ## Ask for known advisories about what is locked
+	@$(BIN)/python requirements/audit.py $(ARGS)
+
 .PHONY: lock
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 lock: $(BIN)/uv ## Resolve the locked dependencies anew
@@ -114,4 +124,5 @@ lock: $(BIN)/uv ## Resolve the locked dependencies anew
 	$(LOCK) -c layers/screening/requirements.txt -c layers/detection/requirements.txt requirements/dev.in -o requirements/dev.txt
 	$(LOCK) requirements/lambda-runtime.in -o requirements/lambda-runtime.txt
 	$(LOCK) requirements/checkov.in -o requirements/checkov.txt
+	$(LOCK) requirements/audit.in -o requirements/audit.txt
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt

@@ -52,6 +52,7 @@ TARGETS = {
     "soak": "tests/faults",
     "fuzz": "tests/fuzz",
     "lock": "requirements",
+    "audit": ".ci/run",
     "deploy": "samconfig.toml",
 }
 LANGUAGES = {"sh", "console", "python", "json", "text", "yaml", "sql"}
