@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from screentest.stack import ARTEFACTS, LocalStack
 
 # Each of these starts something large once a session: all its tests go to one worker.
 GROUPS = ("stack", "artefact", "browser")
+
+
+# A busy machine is no failure: nothing here depends on how fast examples are drawn or run.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.hookimpl(tryfirst=True)
