@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from screening import bootstrap
-from screening.batch import Pipeline
-from screening.settings import SELF_HOSTED, Settings
+import gc
+
+# Nothing that is imported here is ever given back: looking for garbage in it is a tenth of the start, and later a
+# part of every full collection (docs/performance.md).
+gc.disable()
+
+from screening import bootstrap  # noqa: E402
+from screening.batch import Pipeline  # noqa: E402
+from screening.settings import SELF_HOSTED, Settings  # noqa: E402
 
 
 def build() -> Pipeline:
@@ -35,3 +41,6 @@ try:
     handler = build()
 except Exception as error:  # noqa: BLE001 - whatever it is, it must not lose a message
     handler = bootstrap.failing(error)  # type: ignore[assignment] # both are called alike
+
+gc.freeze()
+gc.enable()

@@ -47,7 +47,7 @@ class Request(_Wire):
 
     model: str
     input: Input
-    parameters: Parameters = Parameters()
+    parameters: Parameters
 
     @classmethod
     def build(cls, image_url: str, model: str, ratio: str | None) -> Request:
