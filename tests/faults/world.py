@@ -32,7 +32,7 @@ from screening.errors import (
     Throttled,
     Unavailable,
 )
-from screening.models import ObjectRef, Screening, Verdict
+from screening.models import ObjectRef, Screening, Trigger, Verdict
 from screening.notices import Notice
 from screening.objects import Look, TagsConflict
 from screening.records import WITNESS, Item
@@ -403,7 +403,7 @@ class Silent:
     def unreadable(self, message_id: str, error: ScreeningError) -> None:
         self.counts["unreadable"] += 1
 
-    def defect(self, message_id: str | None, error: Exception) -> None:
+    def defect(self, message_id: str | None, error: Exception, triggers: Iterable[Trigger] = ()) -> None:
         self.defects.append(error)
 
     def note(self, text: str, **fields: Any) -> None: ...

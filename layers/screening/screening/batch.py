@@ -202,9 +202,11 @@ class Pipeline:
                     return _Suspect(message, deaths)
             reports = [self.screener.screen(ref, self._attempt(message, remaining)) for ref in message.refs]
         except ScreeningError as error:
+            for ref in message.refs:
+                self.watch.troubled(ref, None, error)
             reports = [Report(troubles=(error,))]
         except Exception as error:  # noqa: BLE001 - one message's defect must not take its batch along
-            self.watch.defect(message.id, error)
+            self.watch.defect(message.id, error, {ref.trigger for ref in message.refs})
             self._delay(message, [])
             return False
         troubles = [trouble for report in reports for trouble in report.troubles]

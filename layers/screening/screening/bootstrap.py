@@ -158,7 +158,7 @@ def failing(error: Exception, watch: Watch | None = None) -> Callable[[Any, Cont
 
     def handler(event: Any, context: Context) -> dict[str, Any]:
         watch.begin(getattr(context, "aws_request_id", None))
-        watch.cannot_start(error)
+        watch.cannot_start(error, events.triggers(event))
         watch.flush()
         if events.is_queue_batch(event):
             return {

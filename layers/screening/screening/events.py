@@ -6,6 +6,7 @@ decoded once, here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -69,6 +70,19 @@ def objects(event: object, trigger: Trigger = Trigger.UPLOAD) -> list[ObjectRef]
     except (KeyError, TypeError, ValueError, AttributeError):
         raise UnreadableEvent("an event without bucket or key") from None
     return [replace(ref, trigger=trigger) for ref in found]
+
+
+def triggers(event: object) -> set[Trigger]:
+    """What would have made a function look at the objects that its event tells of; nothing where it cannot be read."""
+    found: list[ObjectRef] = []
+    if isinstance(event, Mapping) and is_queue_batch(event):
+        for record in event["Records"]:
+            with contextlib.suppress(UnreadableEvent):
+                found += objects_in_body(str(record.get("body")))
+    else:
+        with contextlib.suppress(UnreadableEvent):
+            found += objects(event, Trigger.MANUAL)
+    return {ref.trigger for ref in found}
 
 
 def decode_key(key: str) -> str:

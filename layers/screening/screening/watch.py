@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -77,8 +77,7 @@ class Watch:
             self._count("Duplicates")
             return
         verdict = item["verdict"]
-        self._count("Screened")
-        self._count("Screened", trigger=str(item.get("trigger", Trigger.UPLOAD)))
+        self._count_screened(1, str(item.get("trigger", Trigger.UPLOAD)))
         self._count(
             {Verdict.PASS: "Passed", Verdict.REJECT: "Rejected", Verdict.ERROR: "Errors"}[Verdict(verdict)]
         )
@@ -105,8 +104,7 @@ class Watch:
             "request_id": getattr(error, "request_id", None),
             "retried": handling.retried,
         }
-        # Said even when nothing is decided: the alarm on it tells trouble from silence.
-        self._count("Screened", 0)
+        self._count_screened(0, ref.trigger)
         level = self._logger.error if handling.buried else self._logger.warning
         level(
             "trouble", extra={"trouble": {name: value for name, value in fields.items() if value is not None}}
@@ -131,17 +129,18 @@ class Watch:
         self._logger.error("unreadable message", extra={"message_id": message_id, "why": error.message})
         self._count("Unreadable")
 
-    def defect(self, message_id: str | None, error: Exception) -> None:
-        """An exception that nobody foresaw."""
+    def defect(self, message_id: str | None, error: Exception, triggers: Iterable[Trigger] = ()) -> None:
+        """An exception that nobody foresaw, over a message with objects of these triggers."""
         self._logger.error("defect", extra={"message_id": message_id}, exc_info=error)
+        self._count_screened(0, *triggers)
         self._count("Defects")
 
-    def cannot_start(self, error: Exception) -> None:
-        """The function is broken as deployed, not by what it was sent."""
+    def cannot_start(self, error: Exception, triggers: Iterable[Trigger] = ()) -> None:
+        """The function is broken as deployed, not by what it was sent: objects of these triggers."""
         self._logger.error(
             "the function cannot start", extra={"why": str(error), "kind": type(error).__name__}
         )
-        self._count("Screened", 0)
+        self._count_screened(0, *triggers)
         self._count("Defects")
 
     def note(self, text: str, **fields: Any) -> None:
@@ -160,6 +159,13 @@ class Watch:
                 _emit(self._logger.service, values)
         else:
             _emit(self._logger.service, values)
+
+    def _count_screened(self, number: int, *triggers: str) -> None:
+        """Said of none too: the alarm on it tells trouble from silence. It looks at uploads alone, so that a backfill
+        does not cover for them."""
+        self._count("Screened", number)
+        for trigger in triggers:
+            self._count("Screened", number, trigger=str(trigger))
 
     def _count(self, name: str, value: float = 1, **dimensions: str) -> None:
         with self._lock:

@@ -1,0 +1,214 @@
+"""What the alarm on silence hears: the template's own alarm, over what the watch writes."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+from template.cloudformation import effective, resources
+
+from screening import bootstrap, events
+from screening.batch import Pipeline
+from screening.errors import SettingsError, StoreUnavailable
+from screening.models import ObjectRef, Trigger
+from screening.screen import Report
+from screening.watch import Watch
+
+STACK = "portraits"
+ALARM = resources(effective(), "AWS::CloudWatch::Alarm")["NothingScreenedAlarm"]
+
+
+class Context:
+    aws_request_id = "lambda-request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+class Ear:
+    """A watch, and CloudWatch's sum of what the alarm looks at over one period."""
+
+    def __init__(self) -> None:
+        self.metrics = io.StringIO()
+        self.watch = Watch(Logger(service=STACK, stream=io.StringIO()), stream=self.metrics)
+
+    def item(self, trigger: Trigger, verdict: str = "pass") -> None:
+        self.watch.screened({"verdict": verdict, "trigger": str(trigger)}, fresh=True)
+
+    def trouble(self, trigger: Trigger) -> None:
+        self.watch.troubled(ref(trigger), None, StoreUnavailable("no table"))
+
+    def hears(self) -> float | None:
+        """The sum, None where there is no data."""
+        self.watch.flush()
+        assert ALARM["Statistic"] == "Sum"
+        wanted = {
+            each["Name"]: STACK if each["Value"] == {"Ref": "AWS::StackName"} else each["Value"]
+            for each in ALARM["Dimensions"]
+        }
+        found: list[float] = []
+        for line in self.metrics.getvalue().splitlines():
+            metric = json.loads(line)
+            (group,) = metric["_aws"]["CloudWatchMetrics"]
+            (names,) = group["Dimensions"]
+            if group["Namespace"] == ALARM["Namespace"] and {name: metric[name] for name in names} == wanted:
+                found += metric.get(ALARM["MetricName"], [])
+        return sum(found) if found else None
+
+    def rings(self) -> bool:
+        assert (ALARM["ComparisonOperator"], ALARM["TreatMissingData"]) == (
+            "LessThanThreshold",
+            "notBreaching",
+        )
+        heard = self.hears()
+        return heard is not None and heard < ALARM["Threshold"]
+
+
+def ref(trigger: Trigger = Trigger.UPLOAD) -> ObjectRef:
+    return ObjectRef("uploads", "emo/1x1/a.jpg", version_id="1", trigger=trigger)
+
+
+@pytest.fixture
+def ear() -> Ear:
+    return Ear()
+
+
+def test_the_alarm_on_silence_rings_when_no_upload_is_screened(ear: Ear) -> None:
+    ear.trouble(Trigger.UPLOAD)
+    assert ear.rings()
+
+
+@pytest.mark.parametrize("verdict", ["pass", "reject", "error"])
+def test_it_is_quiet_while_uploads_are_screened(ear: Ear, verdict: str) -> None:
+    ear.trouble(Trigger.UPLOAD)
+    ear.item(Trigger.UPLOAD, verdict)
+    assert ear.hears() == 1
+    assert not ear.rings()
+
+
+@pytest.mark.parametrize("other", [Trigger.BACKFILL, Trigger.MANUAL])
+def test_no_other_screening_hides_that_uploads_are_not_screened(ear: Ear, other: Trigger) -> None:
+    ear.trouble(Trigger.UPLOAD)
+    for _ in range(100):
+        ear.item(other)
+    assert ear.rings()
+
+
+@pytest.mark.parametrize("other", [Trigger.BACKFILL, Trigger.MANUAL])
+def test_the_trouble_of_others_is_not_about_uploads(ear: Ear, other: Trigger) -> None:
+    ear.trouble(other)
+    assert ear.hears() is None
+
+
+def test_silence_without_uploads_is_quiet(ear: Ear) -> None:
+    ear.watch.ignored(ref(), "no route")
+    ear.watch.screened({"verdict": "pass", "trigger": "upload"}, fresh=False)
+    assert ear.hears() is None
+
+
+# Every way in which an upload is not screened ---------------------------------------------------------------------
+
+
+def queued(*bodies: str, receives: int = 1) -> dict[str, Any]:
+    return {
+        "Records": [
+            {
+                "eventSource": "aws:sqs",
+                "messageId": f"m{number}",
+                "receiptHandle": f"receipt-{number}",
+                "attributes": {"ApproximateReceiveCount": str(receives), "SentTimestamp": "0"},
+                "body": body,
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def uploaded() -> str:
+    entity = {"bucket": {"name": "uploads"}, "object": {"key": "emo/1x1/a.jpg", "versionId": "1"}}
+    return json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": entity}]})
+
+
+def backfilled() -> str:
+    detail = {"bucket": {"name": "uploads"}, "object": {"key": "emo/1x1/a.jpg", "version-id": "1"}}
+    return json.dumps(
+        {"source": events.BACKFILL_SOURCE, "detail-type": events.BACKFILL_TYPE, "detail": detail}
+    )
+
+
+class Broken:
+    """A screener that fails in one place."""
+
+    rules_version = None
+
+    def __init__(self, suspect: Exception | int, screen: Exception | None = None) -> None:
+        self._suspect = suspect
+        self._screen = screen
+
+    def suspect(self, _ref: ObjectRef) -> int:
+        if isinstance(self._suspect, Exception):
+            raise self._suspect
+        return self._suspect
+
+    def screen(self, _ref: ObjectRef, _attempt: Any) -> Report:
+        if self._screen:
+            raise self._screen
+        return Report()
+
+
+class Queue:
+    can_bury = False
+
+    def delay(self, receipt: str, wait: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "screener",
+    [Broken(StoreUnavailable("no table")), Broken(0, RuntimeError("never thought of"))],
+    ids=["the table does not say who is suspect", "a defect"],
+)
+def test_a_delivery_that_comes_to_nothing_is_heard(ear: Ear, screener: Broken) -> None:
+    pipeline = Pipeline(screener, Queue(), ear.watch)  # type: ignore[arg-type]
+    answer = pipeline(queued(uploaded(), receives=2), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert ear.rings()
+
+
+def test_a_function_that_cannot_start_is_heard(ear: Ear) -> None:
+    handler = bootstrap.failing(SettingsError("DETECTOR: is not set"), ear.watch)
+    handler(queued("not JSON", backfilled(), uploaded()), Context())
+    assert ear.rings()
+
+
+def test_a_backfill_function_that_cannot_start_is_not_about_uploads(ear: Ear) -> None:
+    handler = bootstrap.failing(SettingsError("DETECTOR: is not set"), ear.watch)
+    handler(queued(backfilled()), Context())
+    with pytest.raises(SettingsError):
+        handler(json.loads(uploaded()), Context())
+    assert ear.hears() is None
+
+
+@pytest.mark.parametrize(
+    ("event", "found"),
+    [
+        (queued(uploaded(), backfilled()), {Trigger.UPLOAD, Trigger.BACKFILL}),
+        (queued("[", json.dumps({"Event": "s3:TestEvent"})), set()),
+        (json.loads(uploaded()), {Trigger.MANUAL}),
+        (json.loads(backfilled()), {Trigger.BACKFILL}),
+        ({"tasks": []}, set()),
+        (None, set()),
+    ],
+)
+def test_triggers_of_an_event(event: Any, found: set[Trigger]) -> None:
+    assert events.triggers(event) == found
+
+
+def test_both_functions_write_under_the_name_that_the_alarm_looks_for() -> None:
+    for name in ("ScreenFunction", "BackfillFunction"):
+        function = resources(effective(), "AWS::Lambda::Function")[name]
+        variables = function["Environment"]["Variables"]
+        assert variables["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
+        assert variables["POWERTOOLS_METRICS_NAMESPACE"] == ALARM["Namespace"]
