@@ -4,10 +4,12 @@
 
 The built artefacts (`make build HOST=1`) run under the runtime interface emulator, each time in a fresh process, with
 a local AWS beside it. Everything that the first verdict needs is in the figure: imports, clients, claim, signing,
-detector, item, tags. The bare hello-world is a handler with powertools' Logger and Metrics that answers without doing
-anything, from the same layer; the other one is what `sam init` offers as its powertools example: resolver, Logger,
-Metrics and Tracer (installed into `build/hello` on first use). The HTTP detector is a server on loopback that answers
-at once, so its own time is not in the figure; the self-hosted one opens its networks and judges a real picture.
+detector, item, tags. The HTTP detector is a server on loopback that answers at once, so its own time is not in the
+figure; the self-hosted one opens its networks and judges a real picture.
+
+The hello-world that ratios are taken of is the powertools example of `sam init`: resolver, Logger, Metrics and Tracer
+(installed into `build/hello` on first use), compiled as ours is. Two smaller ones stand beside it: without the tracer,
+and with Logger and Metrics alone. None of them talks to AWS.
 
 The sides take turns in every round. Figures are medians of wall time, and of the processor time that the function's
 process used: on a busy machine the latter, and its ratio, are what repeats.
@@ -55,7 +57,7 @@ def handler(event, context):
     return {"message": "hello world"}
 """
 
-SAM_HELLO = """
+HELLO_SAM = """
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.logging import correlation_paths
@@ -81,6 +83,10 @@ def hello():
 def handler(event, context):
     return app.resolve(event, context)
 """
+HELLO_UNTRACED = "\n".join(
+    line.replace(", Tracer", "") for line in HELLO_SAM.splitlines() if "tracer" not in line
+)
+BASE = "hello-world of sam init"
 SAM_EVENT = {
     "httpMethod": "GET",
     "path": "/hello",
@@ -143,7 +149,7 @@ def sam_hello() -> Path:
     if not (folder / "aws_xray_sdk").exists():
         uv = REPOSITORY / ".venv" / "bin" / "uv"
         subprocess.run([uv, "pip", "install", "--quiet", "--target", folder, *SAM_PACKAGES], check=True)  # noqa: S603
-    return compiled(folder, SAM_HELLO)
+    return compiled(folder, HELLO_SAM)
 
 
 def without_bytecode(folder: Path) -> Path:
@@ -216,7 +222,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, server() as url, LocalStack() as stack:
         folder = Path(scratch)
-        greeting, sam_greeting = compiled(folder / "hello", HELLO), sam_hello()
+        small, untraced = compiled(folder / "small", HELLO), compiled(folder / "untraced", HELLO_UNTRACED)
+        traced = sam_hello()
         store = Store(stack.client("s3"))
 
         def ours(artefacts: Path, detector: str, layers: tuple[str, ...]) -> Emulator:
@@ -231,11 +238,14 @@ def main() -> None:
 
         both, one = ("ScreeningLayer", "DetectionLayer"), ("ScreeningLayer",)
         sides: dict[str, Callable[[], Took]] = {
-            "hello-world": lambda: first_reply(
-                Emulator(environment={}, layers=one, code=greeting, handler="app.handler"), {}
+            "Logger and Metrics alone": lambda: first_reply(
+                Emulator(environment={}, layers=one, code=small, handler="app.handler"), {}
             ),
-            "hello-world of sam init": lambda: first_reply(
-                Emulator(environment={}, layers=(), code=sam_greeting, handler="app.handler"), SAM_EVENT
+            "sam init, no tracer": lambda: first_reply(
+                Emulator(environment={}, layers=one, code=untraced, handler="app.handler"), SAM_EVENT
+            ),
+            BASE: lambda: first_reply(
+                Emulator(environment={}, layers=(), code=traced, handler="app.handler"), SAM_EVENT
             ),
             "HTTP": lambda: first_reply(ours(ARTEFACTS, url, one), upload(store)),
             "self-hosted": lambda: first_reply(ours(ARTEFACTS, "self-hosted", both), upload(store)),
@@ -259,7 +269,7 @@ def main() -> None:
 
 def report(times: dict[str, list[Took]]) -> None:
     """Print medians, and ratios round by round: both sides of a ratio are then of the same moment."""
-    base = times["hello-world"]
+    base = times[BASE]
     print(
         f"{'to the first answer':<26}{'wall ms':>9}{'ratio':>7}{'cpu ms':>9}{'ratio':>7}{'must':>7}{'goal':>7}"
     )
