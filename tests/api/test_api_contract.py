@@ -19,7 +19,8 @@ from detection import Code, Model, UnreadablePicture
 from detection.api import Request
 from detection.api.errors import url_timeout
 from detection.api.service import AA_DETECT, FACE_DETECT, MAX_BODY_BYTES
-from detection.errors import PictureTooLarge, WeightsMissing
+from detection.errors import DecoderUnavailable, PictureTooLarge, UndecodablePicture, WeightsMissing
+from detection.pictures import Header
 
 MakeApi = Callable[..., Caller]
 MODELS = [str(model) for model in Model]
@@ -29,6 +30,13 @@ def failure(response: Any) -> tuple[int, str, str]:
     body = body_of(response)
     assert set(body) == {"code", "message", "request_id"}
     return response.status, body["code"], body["message"]
+
+
+def raising(error: Exception) -> Callable[[bytes], Header]:
+    def probe(data: bytes) -> Header:
+        raise error
+
+    return probe
 
 
 class TestVerdicts:
@@ -383,6 +391,28 @@ class TestPictures:
         response = make_api(WeightsMissing(Path("weights/face.tflite"))).post(order())
         assert failure(response)[:2] == (500, "InternalError")
         assert "make weights" in caplog.text
+        assert "Traceback" not in caplog.text
+
+    @pytest.mark.parametrize("where", ["header", "pixels"])
+    def test_a_picture_that_ends_the_decoder_is_no_picture(
+        self, make_api: MakeApi, caplog: pytest.LogCaptureFixture, where: str
+    ) -> None:
+        caplog.set_level("INFO")
+        error = UndecodablePicture("decoding takes more than 768 MB")
+        caller = make_api(error, probe=raising(error)) if where == "header" else make_api(error)
+        assert failure(caller.post(order()))[:2] == (400, "InvalidURL")
+        assert len(caller.detect.calls) == (where == "pixels")  # its time is not spent twice
+        assert "more than 768 MB" in caplog.text
+        assert "X-Amz-Signature" not in caplog.text
+
+    @pytest.mark.parametrize("where", ["header", "pixels"])
+    def test_a_decoder_that_does_not_start_is_no_verdict(
+        self, make_api: MakeApi, caplog: pytest.LogCaptureFixture, where: str
+    ) -> None:
+        error = DecoderUnavailable("the decoding process does not start")
+        caller = make_api(error, probe=raising(error)) if where == "header" else make_api(error)
+        assert failure(caller.post(order()))[:2] == (500, "InternalError")
+        assert "does not start" in caplog.text
         assert "Traceback" not in caplog.text
 
     def test_a_defect_of_ours(self, make_api: MakeApi) -> None:

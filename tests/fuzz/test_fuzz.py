@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import settings
+from mutations import cases
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -21,7 +23,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from detection import Answer, Code, Explanation, Model, UnreadablePicture
+from detection import Answer, Code, Explanation, Model, UnreadablePicture, confined
+from detection import pictures as in_process
 from detection.api import DetectionApi
 from detection.api.fetch import HttpFetcher
 from detection.api.openapi import document
@@ -56,6 +59,25 @@ def test_pictures() -> None:
     figures = fuzz_pictures("--count", "520")
     assert figures["pictures"] == 520
     assert len(figures["outcomes"]) >= 6
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has limits to decode under")
+def test_broken_pictures_are_the_same_wherever_they_are_decoded() -> None:
+    def outcome(decoder: Any, data: bytes) -> tuple[Any, ...]:
+        try:
+            picture = decoder.decode(data, decoder.probe(data))
+        except UnreadablePicture as error:
+            return type(error), re.sub("0x[0-9a-f]+", "", str(error))[:100]  # addresses of objects
+        return picture.width, picture.height, picture.size, picture.image.tobytes()
+
+    with confined.ConfinedDecoder() as decoder:
+        outcomes = []
+        for case in cases(300, seed=20_261_121):
+            here = outcome(in_process, case.data)
+            assert outcome(decoder, case.data) == here, case.name
+            outcomes.append(here[0])
+    assert len({kind for kind in outcomes if isinstance(kind, type)}) == 2
+    assert any(isinstance(kind, int) for kind in outcomes)
 
 
 @full_size

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from typing import Protocol
 
 from detection import boxes, codes, errors
 from detection import thresholds as t
 from detection.answer import Answer, Check, Explanation, Point
 from detection.codes import Code, Model
 from detection.measurements import Measurements, Networks
-from detection.pictures import Header, decode, probe
+from detection.pictures import Header, Picture, decode, probe
 from detection.rules import animate_anyone, emo, emoji
 from detection.rules.rule import Rule
 
@@ -58,21 +59,60 @@ def parse(model: Model | str, ratio: str = "1:1") -> tuple[Model, str]:
     return known, ratio
 
 
-class Detector:
-    """Owns one set of networks, opened as they are needed. For one thread at a time; see `DetectorPool`."""
-
-    def __init__(self) -> None:
-        self._networks = Networks()
+class Decoder(Protocol):
+    """How a detector gets from bytes to pixels: `detection.confined.ConfinedDecoder`, or one of your own."""
 
     def open(self) -> None:
-        """Open every network now instead of when first used, so that a snapshot of the process holds them.
+        """Get ready now instead of with the first picture."""
+
+    def probe(self, data: bytes) -> Header:
+        """As `pictures.probe`."""
+
+    def decode(self, data: bytes, header: Header) -> Picture:
+        """As `pictures.decode`."""
+
+    def close(self) -> None:
+        """Give up what it holds; it may be used again."""
+
+
+class Detector:
+    """Owns one set of networks, opened as they are needed. For one thread at a time; see `DetectorPool`.
+
+    Args:
+        decoder: reads the pictures, for this detector alone; by default it does so itself, in this process.
+    """
+
+    def __init__(self, decoder: Decoder | None = None) -> None:
+        self._networks = Networks()
+        self._decoder = decoder
+
+    def open(self) -> None:
+        """Open every network now instead of when first used, so that a snapshot of the process holds them; and the
+        decoder, if it has one.
 
         Raises:
             WeightsMissing: the installation is incomplete.
+            DecoderUnavailable: the decoder does not start.
         """
+        if self._decoder is not None:
+            self._decoder.open()
         for name, attribute in vars(Networks).items():
             if isinstance(attribute, cached_property):
                 getattr(self._networks, name)
+
+    def close(self) -> None:
+        """Close the decoder, if it has one; the next picture opens it again."""
+        if self._decoder is not None:
+            self._decoder.close()
+
+    def probe(self, data: bytes) -> Header:
+        """Format and size of a picture, by its header.
+
+        Raises:
+            UnreadablePicture: no such picture.
+            DecoderUnavailable: the decoder does not start.
+        """
+        return probe(data) if self._decoder is None else self._decoder.probe(data)
 
     def detect(self, data: bytes, model: Model | str, ratio: str = "1:1") -> Answer:
         """Judge the picture in `data`.
@@ -86,14 +126,15 @@ class Detector:
             UnreadablePicture: no picture, or a broken one.
             UnknownModel, InvalidRatio: no such detector or ratio.
             WeightsMissing: the installation is incomplete.
+            DecoderUnavailable: the decoder does not start.
         """
         known, ratio = parse(model, ratio)
-        header = probe(data)
+        header = self.probe(data)
         size = _resolution(known, header)
         if size.failed and not _judged_all_the_same(known, header):
             explanation = Explanation((size,), size.rule)
             return _rejected(known, ratio, Code.RESOLUTION, False, header.width, header.height, explanation)
-        picture = decode(data, header)
+        picture = decode(data, header) if self._decoder is None else self._decoder.decode(data, header)
         return _judge(known, ratio, Measurements(picture, self._networks), size)
 
 
@@ -186,12 +227,12 @@ def _explain(m: Measurements, checks: tuple[Check, ...], decided: str | None) ->
 
 
 class DetectorPool:
-    """`size` detectors for any number of threads."""
+    """`size` detectors, each made by `make`, for any number of threads."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, make: Callable[[], Detector] = Detector) -> None:
         self._idle: queue.LifoQueue[Detector] = queue.LifoQueue()
         for _ in range(size):
-            self._idle.put(Detector())
+            self._idle.put(make())
 
     @contextmanager
     def lend(self) -> Iterator[Detector]:

@@ -17,6 +17,14 @@ class PictureTooLarge(UnreadablePicture):
     """The header promises more pixels than any detector takes; nothing was decoded."""
 
 
+class UndecodablePicture(UnreadablePicture):
+    """Decoding it took more memory or time than it may, or ended the process that decodes (`detection.confined`)."""
+
+
+class DecoderUnavailable(DetectionError):
+    """The process that decodes does not start; no picture is to blame."""
+
+
 class InvalidRatio(DetectionError, ValueError):
     """`ratio` is not one that the model offers. On the wire: `InvalidParameter.Ratio`."""
 

@@ -25,7 +25,7 @@ from detection.api.errors import ApiError
 from detection.api.throttle import Busy, Limits, Throttle
 from detection.codes import Code, Model, message
 from detection.detector import RATIOS
-from detection.pictures import MAX_PIXELS, probe
+from detection.pictures import MAX_PIXELS, Header, probe
 
 if TYPE_CHECKING:
     from detection.api.fetch import Fetcher
@@ -52,6 +52,9 @@ MODEL_MEGABYTES = {Model.EMOJI: 10}
 
 Detect = Callable[[bytes, Model, str], Answer]
 """Picture file, model and ratio to an answer, from any thread; raises `UnreadablePicture`."""
+
+Probe = Callable[[bytes], Header]
+"""Picture file to what its header says, from any thread; raises `UnreadablePicture`."""
 
 VerdictStatus = Literal[200, 400]
 
@@ -117,6 +120,7 @@ class DetectionApi:
         explain: add what was measured as `output.explain`.
         aliases: further model names, such as those of private deployments.
         limits: how much may be at work.
+        probe: reads headers, to know what decoding will need; by default in this process.
         request_id: makes the id of a request.
     """
 
@@ -130,6 +134,7 @@ class DetectionApi:
         explain: bool = False,
         aliases: Mapping[str, Model] | None = None,
         limits: Limits | None = None,
+        probe: Probe = probe,
         request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self._detect = detect
@@ -139,6 +144,7 @@ class DetectionApi:
         self._explain = explain
         self._models: dict[str, Model] = {**{str(model): model for model in Model}, **(aliases or {})}
         self._throttle = Throttle(limits or Limits())
+        self._probe = probe
         self._request_id = request_id
 
     def handle(self, request: Request) -> Response:
@@ -239,7 +245,7 @@ class DetectionApi:
 
     def _output(self, data: bytes, order: _Order, trace: _Trace) -> _Json:
         try:
-            with self._throttle.decoding(_decoding_bytes(data)):
+            with self._throttle.decoding(self._decoding_bytes(data)):
                 answer = self._detect(data, order.model, order.ratio)
         except detection_errors.PictureTooLarge:
             trace.code = str(Code.RESOLUTION)
@@ -247,7 +253,7 @@ class DetectionApi:
         except detection_errors.UnreadablePicture as error:
             logger.info("no picture from %s: %s", order.url, error)
             raise errors.url_invalid() from None
-        except detection_errors.WeightsMissing as error:
+        except (detection_errors.WeightsMissing, detection_errors.DecoderUnavailable) as error:
             logger.error("%s", error)  # noqa: TRY400 - the sentence says what to do, a traceback would bury it
             raise errors.internal() from None
         except Exception:
@@ -260,20 +266,21 @@ class DetectionApi:
             output["explain"] = answer.explanation.as_dict()
         return output
 
+    def _decoding_bytes(self, data: bytes) -> int:
+        """What decoding will need, by the header; nothing for what will not be decoded."""
+        try:
+            header = self._probe(data)
+        except detection_errors.UndecodablePicture:
+            raise  # it took all the time there is: not a second time
+        except detection_errors.UnreadablePicture:
+            return 0
+        pixels = header.width * header.height
+        return pixels * DECODING_BYTES[header.format] if pixels <= MAX_PIXELS else 0
+
 
 DECODING_BYTES = {"JPEG": 8, "PNG": 8, "BMP": 6, "WEBP": 12}
 """A pixel's worst, measured on 7000 × 7000 pictures: progressive CMYK JPEG keeps all coefficients, sixteen-bit PNG is
 held twice, libwebp keeps two canvases beside the picture."""
-
-
-def _decoding_bytes(data: bytes) -> int:
-    """What decoding will need, by the header; nothing for what will not be decoded."""
-    try:
-        header = probe(data)
-    except detection_errors.UnreadablePicture:
-        return 0
-    pixels = header.width * header.height
-    return pixels * DECODING_BYTES[header.format] if pixels <= MAX_PIXELS else 0
 
 
 def _digest(key: str) -> bytes:
