@@ -1,12 +1,13 @@
-"""The detectors' networks, as the command line starts them."""
+"""Detectors and their networks, as the command line starts them."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from detection.detector import Detector
 from detection.vision.runtime import Network
 
 _SMALLEST = "face_detection_full_range_sparse.tflite"
@@ -21,6 +22,20 @@ def prepare() -> None:
     """
     with _native_stderr_closed():
         Network(_SMALLEST)
+
+
+def detectors(decode_limit: int | None) -> Callable[[], Detector]:
+    """What makes a detector: one that decodes in a process of its own, in `decode_limit` MB, where that is asked for.
+
+    Raises:
+        DecoderUnavailable: this system has no such limits.
+    """
+    if decode_limit is None:
+        return Detector
+    from detection.confined import ConfinedDecoder, check_platform
+
+    check_platform()
+    return lambda: Detector(ConfinedDecoder(decode_limit))
 
 
 @contextmanager

@@ -31,7 +31,8 @@ from detection.api.fetch import HttpFetcher
 from detection.api.service import MAX_BODY_BYTES, VerdictStatus
 from detection.api.workers import Workers
 from detection.api.wsgi import application
-from detection.errors import WeightsMissing
+from detection.errors import DecoderUnavailable, WeightsMissing
+from detection.pictures import probe
 from screentest import networks
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class ServeSettings:
     explain: bool
     workers: int
     aliases: Mapping[str, Model]
+    decode_limit: int | None = None
 
     @classmethod
     def parse(
@@ -91,6 +93,7 @@ class ServeSettings:
         explain: bool,
         workers: int,
         aliases: Sequence[str],
+        decode_limit: int | None = None,
     ) -> ServeSettings:
         """Settings from the command line.
 
@@ -106,7 +109,15 @@ class ServeSettings:
                 "give --api-key KEY or set SCREENTEST_API_KEY"
             )
         return cls(
-            host, port, key, allow_private_urls, verdict_status, explain, workers, _parse_aliases(aliases)
+            host,
+            port,
+            key,
+            allow_private_urls,
+            verdict_status,
+            explain,
+            workers,
+            _parse_aliases(aliases),
+            decode_limit,
         )
 
 
@@ -137,13 +148,13 @@ def build(settings: ServeSettings, limits: Limits) -> DetectionApi:
     """The API as `settings` ask for it, with real detectors, ready.
 
     Raises:
-        ServeError: their weights are missing.
+        ServeError: their weights are missing, or the processes that shall decode do not start.
     """
-    workers = Workers(settings.workers)
     try:
+        workers = Workers(settings.workers, networks.detectors(settings.decode_limit))
         networks.prepare()
         workers.open()
-    except WeightsMissing as error:
+    except (WeightsMissing, DecoderUnavailable) as error:
         raise ServeError(str(error)) from error
     return DetectionApi(
         workers.detect,
@@ -153,6 +164,8 @@ def build(settings: ServeSettings, limits: Limits) -> DetectionApi:
         explain=settings.explain,
         aliases=settings.aliases,
         limits=limits,
+        # Where decoding is confined, nothing of a picture is read in this process, headers included.
+        probe=probe if settings.decode_limit is None else workers.probe,
     )
 
 
@@ -160,7 +173,7 @@ def run(settings: ServeSettings, announce: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM, then finish the requests in progress. `announce` is told the address.
 
     Raises:
-        ServeError: the address cannot be listened on, or the weights are missing.
+        ServeError: the address cannot be listened on, or the detectors cannot be started.
     """
     _log_to_stderr()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # on damaged metadata; the verdict says what matters

@@ -19,9 +19,11 @@ from detection.api.service import Detect
 from detection.api.urls import ImageUrl
 from detection.api.workers import Workers
 from detection.api.wsgi import application
+from detection.pictures import probe
 from screening.client import DetectionClient
 from screening.contract import Decision
 from screening.errors import DetectorError, PictureUnreadable, Throttled
+from screentest import networks
 from screentest.checking.settings import CheckSettings
 from screentest.checking.sources import is_url, read
 
@@ -142,13 +144,16 @@ class Judge:
         self._explained = settings.explain or settings.report is not None
         self._sleep = sleep
         self._pictures: LocalPictures | None = None
+        self._workers: Workers | None = None
         if settings.detector is None:
+            workers = self._workers = Workers(settings.workers, networks.detectors(settings.decode_limit))
             self._pictures = LocalPictures(HttpFetcher(allow_private=settings.allow_private_urls))
             api = DetectionApi(
-                detect or Workers(settings.workers).detect,
+                detect or workers.detect,
                 self._pictures,
                 explain=self._explained,
                 limits=Limits(settings.workers, settings.workers, settings.workers),
+                probe=probe if settings.decode_limit is None else workers.probe,
             )
             self._recorder = Recorder(httpx.WSGITransport(application(api)))
         else:
@@ -167,6 +172,8 @@ class Judge:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._client.close()
+        if self._workers is not None:
+            self._workers.close()
 
     def judge(self, file: str) -> Judgement:
         """The verdict on one picture; an `error` where there can be none."""

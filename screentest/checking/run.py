@@ -13,7 +13,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from detection.errors import WeightsMissing
+from detection.errors import DecoderUnavailable, WeightsMissing
 from screentest import networks
 from screentest.checking.judge import Judge, Judgement
 from screentest.checking.report import Report
@@ -40,7 +40,7 @@ def run(
     """Judge every picture and show the verdicts as they come, in the order of the command line.
 
     Raises:
-        CheckError: the installation is incomplete.
+        CheckError: the installation is incomplete, or this system has no limits to decode under.
 
     Returns:
         The exit status: 0 all pass, 1 some rejected, 2 something could not be judged.
@@ -66,12 +66,12 @@ def run(
 
 
 def _judge(settings: CheckSettings) -> Judge:
-    if settings.detector is None:
-        try:
+    try:
+        if settings.detector is None:
             networks.prepare()
-        except WeightsMissing as error:
-            raise CheckError(str(error)) from error
-    return Judge(settings)
+        return Judge(settings)
+    except (WeightsMissing, DecoderUnavailable) as error:
+        raise CheckError(str(error)) from error
 
 
 def _in_order(work: Callable[[str], Judgement], files: Iterable[str], workers: int) -> Iterator[Judgement]:

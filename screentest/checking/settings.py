@@ -29,6 +29,7 @@ class CheckSettings:
         detector: base URL of a remote server; `None` judges in this process.
         api_key: for the remote server.
         lang: of reasons and advice; `None` is English here and the browser's in a report.
+        decode_limit: MB in which a process of its own decodes each picture; `None` decodes in this process.
     """
 
     paths: tuple[str, ...]
@@ -42,6 +43,7 @@ class CheckSettings:
     allow_private_urls: bool
     workers: int
     lang: Language | None
+    decode_limit: int | None = None
 
     @classmethod
     def parse(
@@ -57,6 +59,7 @@ class CheckSettings:
         allow_private_urls: bool,
         workers: int,
         lang: Language | None = None,
+        decode_limit: int | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> CheckSettings:
         """Settings from the command line.
@@ -66,6 +69,14 @@ class CheckSettings:
         """
         if detector is not None:
             _check_detector(detector, paths)
+        if decode_limit is not None and detector is not None:
+            raise CheckError(
+                f"--decode-limit is for this machine, and {detector} decodes the pictures: leave one out"
+            )
+        if decode_limit is not None and report is not None:
+            raise CheckError(
+                "a report decodes pictures without a limit: leave out --decode-limit or --report"
+            )
         folder = None if report is None else Path(report)
         if folder is not None and folder.exists() and not folder.is_dir():
             raise CheckError(f"--report {report} is a file: name a folder")
@@ -82,6 +93,7 @@ class CheckSettings:
             allow_private_urls,
             workers,
             lang,
+            decode_limit,
         )
 
     @property

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from screentest.cli.options import Lang
+from screentest.cli.options import DecodeLimit, Lang
 
 app = typer.Typer(add_completion=False)
 
@@ -52,6 +52,7 @@ def check(
     workers: Annotated[
         int, typer.Option(min=1, max=64, metavar="N", show_default="one a core", help="Pictures at a time.")
     ] = os.cpu_count() or 1,
+    decode_limit: DecodeLimit = None,
 ) -> None:
     """Decide pictures. Exit status: 0 all pass, 1 some rejected, 2 something could not be judged."""
     from screentest.checking import CheckError, CheckSettings, run
@@ -68,6 +69,7 @@ def check(
             allow_private_urls=allow_private_urls,
             workers=workers,
             lang=lang.value if lang else None,
+            decode_limit=decode_limit,
         )
         status = run(settings)
     except CheckError as error:

@@ -22,6 +22,17 @@ class Lang(StrEnum):
     JA = "ja"
 
 
+DecodeLimit = Annotated[
+    int | None,
+    typer.Option(
+        min=64,
+        metavar="MB",
+        show_default="decode in this process",
+        help="Decode in a process of its own for each worker, which may take so much memory for a picture. One that "
+        "needs more, or 20 seconds, is unreadable; 768 is enough for every legal picture. Linux only.",
+    ),
+]
+
 Profile = Annotated[
     str | None,
     typer.Option(

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from screentest.cli.options import DecodeLimit
+
 app = typer.Typer(add_completion=False)
 
 
@@ -51,6 +53,7 @@ def serve(
             min=1, max=64, show_default="one a core", help="Pictures judged at the same time.", metavar="N"
         ),
     ] = os.cpu_count() or 1,
+    decode_limit: DecodeLimit = None,
     alias: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,6 +74,7 @@ def serve(
             explain=explain,
             workers=workers,
             aliases=alias or [],
+            decode_limit=decode_limit,
         )
         run(settings, announce=typer.echo)
     except ServeError as error:

@@ -2,20 +2,57 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from api_doubles import ImageHost, jpeg, order
+from PIL import Image
 from serve_process import COMMAND, serve_process
 
 from detection.api.service import FACE_DETECT
+from screentest.demo import pictures
+
+linux = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="only Linux has limits to decode under"
+)
+
+
+def asked(server: str, url: str) -> tuple[int, dict[str, Any]]:
+    """Status and body of an answer, without what differs each time."""
+    response = httpx.post(server + FACE_DETECT, json=order(url=url), timeout=60)
+    body = response.json()
+    del body["request_id"]
+    return response.status_code, body
+
+
+def decoders(server: int) -> list[int]:
+    """The decoding processes of a server, by their numbers."""
+    return [number for number, parent in living().items() if parent == server]
+
+
+def living() -> dict[int, int]:
+    """Number and parent of every decoding process."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            command = (stat.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if state != "Z" and b"confined_child" in command:
+            found[int(stat.parent.name)] = int(parent)
+    return found
 
 
 def test_key_rejections_and_private_addresses(image_host: ImageHost) -> None:
@@ -85,7 +122,54 @@ def _listens(url: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("options", [["--host", "0.0.0.0"], ["--alias", "x"], ["--port", "99999"]])
+@linux
+def test_decoding_under_a_limit_answers_as_without(image_host: ImageHost) -> None:
+    urls = [
+        image_host.serve(f"/{name}.jpg", pictures.data(name)) for name in ("waist_up", "tilted", "two_people")
+    ]
+    urls += [image_host.serve("/grey.jpg", jpeg()), image_host.serve("/cut.jpg", jpeg()[:300])]
+    answers = []
+    for options in ([], ["--decode-limit", "768"]):
+        with serve_process("--explain", "--allow-private-urls", *options) as server:
+            answers.append([asked(server.url, url) for url in urls])
+            assert len(decoders(server.process.pid)) == len(options) // 2
+            assert server.stop(signal.SIGTERM) == 0
+    assert answers[0] == answers[1]
+    assert [status for status, _ in answers[0]] == [200, 200, 200, 200, 400]
+    assert [body["output"]["check_pass"] for _, body in answers[0][:4]] == [True, False, False, False]
+
+
+@linux
+def test_pictures_beyond_the_limit_and_the_server_after_them(image_host: ImageHost) -> None:
+    grey = Image.linear_gradient("L").resize((4000, 4000))
+    out = io.BytesIO()
+    Image.merge("LA", [grey, grey]).save(out, "PNG", compress_level=1)
+    hungry = image_host.serve("/hungry.png", out.getvalue())
+    portrait = image_host.serve("/portrait.jpg", pictures.data("waist_up"))
+    with serve_process("--allow-private-urls", "--decode-limit", "64") as server:
+        seen = set()
+        for _ in range(3):
+            status, body = asked(server.url, hungry)
+            assert (status, body["code"]) == (400, "InvalidURL")
+            assert asked(server.url, portrait)[1]["output"]["check_pass"] is True
+            (decoder,) = decoders(server.process.pid)
+            seen.add(decoder)
+        assert len(seen) == 3
+        os.kill(decoder, signal.SIGKILL)  # by whom ever
+        assert asked(server.url, portrait)[1]["output"]["check_pass"] is True
+        (last,) = decoders(server.process.pid)
+        # Ctrl-C in a terminal reaches a process group.
+        assert os.getpgid(last) != os.getpgid(server.process.pid)
+        assert server.stop(signal.SIGINT) == 0
+        assert last not in living()
+        log = server.log.read_text()
+        assert log.count("a picture was given up: decoding takes more than 64 MB") == 3
+        assert "Traceback" not in log
+
+
+@pytest.mark.parametrize(
+    "options", [["--host", "0.0.0.0"], ["--alias", "x"], ["--port", "99999"], ["--decode-limit", "63"]]
+)
 def test_settings_that_cannot_be_served(options: list[str]) -> None:
     clean = {name: value for name, value in os.environ.items() if name != "SCREENTEST_API_KEY"}
     done = subprocess.run(

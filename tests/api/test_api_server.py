@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,16 +14,19 @@ from typing import Any
 
 import httpx
 import pytest
-from api_doubles import URL, FakeFetcher, order, passed
+from api_doubles import URL, FakeFetcher, jpeg, order, passed
+from PIL import Image
 
-from detection import Answer, Model, UnreadablePicture
-from detection.api import DetectionApi, Limits
+from detection import Answer, Model, UnreadablePicture, confined
+from detection.api import DetectionApi, Limits, Request
 from detection.api.fetch import Take
 from detection.api.service import FACE_DETECT, MAX_BODY_BYTES
 from detection.api.urls import ImageUrl
 from detection.api.workers import Workers
 from detection.api.wsgi import application
-from screentest.serving import ServeError, Server, ServeSettings, loopback_hosts_only
+from detection.pictures import Header
+from screentest.cli.options import DecodeLimit
+from screentest.serving import ServeError, Server, ServeSettings, build, loopback_hosts_only
 
 PATIENCE = 30.0
 """Seconds after which a test that waits has failed."""
@@ -320,3 +324,73 @@ class TestWorkers:
 
         with pytest.raises(UnreadablePicture, match="broken"):
             Workers(1, Broken).detect(b"", Model.EMO, "1:1")  # type: ignore[arg-type]
+
+    def test_close_finishes_what_was_begun_and_closes_every_detector(self) -> None:
+        gate, closed = Gate(), []
+
+        class Slow:
+            def probe(self, data: bytes) -> Header:
+                gate.pass_through()
+                return Header("PNG", 3, 2)
+
+            def close(self) -> None:
+                closed.append(id(self))
+
+        workers = Workers(2, Slow)  # type: ignore[arg-type]
+        with ThreadPoolExecutor(3) as pool:
+            probing = [pool.submit(workers.probe, b"") for _ in range(2)]
+            gate.wait_for(2)
+            closing = pool.submit(workers.close)
+            assert not closed
+            gate.open.set()
+            assert [future.result(PATIENCE) for future in probing] == [Header("PNG", 3, 2)] * 2
+            closing.result(PATIENCE)
+        assert len(set(closed)) == len(closed) == 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has limits to decode under")
+class TestDecodeLimit:
+    def settings(self) -> ServeSettings:
+        return ServeSettings.parse(
+            host="127.0.0.1",
+            port=0,
+            api_key=None,
+            allow_private_urls=False,
+            verdict_status=200,
+            explain=False,
+            workers=1,
+            aliases=[],
+            decode_limit=128,
+        )
+
+    def test_a_server_whose_decoder_does_not_start_does_not_start(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "executable", "/nowhere/python")
+        with pytest.raises(ServeError, match="cannot be started"):
+            build(self.settings(), Limits())
+
+    def test_nor_on_a_system_without_limits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(confined.importlib.util, "find_spec", lambda name: None)
+        with pytest.raises(ServeError, match="needs Linux"):
+            build(self.settings(), Limits())
+
+    def test_no_header_is_read_in_the_server(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        api = build(self.settings(), Limits())
+        api._fetcher = FakeFetcher(jpeg())
+
+        opened = []
+        monkeypatch.setattr(Image, "open", lambda *_, **__: opened.append(1))
+        request = Request(
+            "POST", FACE_DETECT, {"content-type": "application/json"}, json.dumps(order()).encode()
+        )
+        response = api.handle(request)
+        assert (response.status, json.loads(response.body)["output"]["code"]) == (200, "InvalidFile.NoHuman")
+        assert not opened
+
+
+def test_the_option_says_what_the_decoder_keeps_to() -> None:
+    (option,) = DecodeLimit.__metadata__
+    assert option.min == confined.MIN_MEGABYTES
+    assert f"{confined.SECONDS:g} seconds" in option.help
+    assert f"{confined.MEGABYTES} is enough" in option.help

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,11 @@ from typing import Any
 import httpx
 import pytest
 from api_doubles import FakeDetect, FakeFetcher, ImageHost, jpeg, passed, rejected
+from PIL import Image
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from detection import Answer, Code, Model, UnreadablePicture
+from detection import Answer, Code, Model, UnreadablePicture, confined
 from detection.answer import Check, Explanation
 from detection.api import DetectionApi
 from detection.api.fetch import MAX_BYTES
@@ -28,6 +30,10 @@ from screentest.checking.judge import THROTTLED_WAITS, Judge, Judgement
 from screentest.checking.show import ShowText
 from screentest.checking.sources import expand
 from screentest.cli import app
+
+linux = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="only Linux has limits to decode under"
+)
 
 
 def settings(*paths: str, **options: Any) -> CheckSettings:
@@ -400,6 +406,48 @@ def test_the_command_with_real_detectors(command: Callable[..., Any], tmp_path: 
         assert result.exit_code == 1, result.output
         (line,) = map(json.loads, result.stdout.splitlines())
         assert (line["verdict"], line["status"]) == ("reject", 200)
+
+
+@linux
+def test_decoding_under_a_limit(command: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg())
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n and so on")
+    grey = Image.linear_gradient("L").resize((4000, 4000))
+    Image.merge("LA", [grey, grey]).save(tmp_path / "c.png", compress_level=1)
+    lines = {}
+    for limit in (None, "768", "64"):
+        options = [] if limit is None else ["--decode-limit", limit]
+        result = command(str(tmp_path), "--model", "emo-detect-v1", "--json", *options)
+        assert result.exit_code == 1, result.output
+        lines[limit] = [json.loads(line) for line in result.stdout.splitlines()]
+        for line in lines[limit]:
+            del line["response"]["request_id"]
+    assert lines[None] == lines["768"]
+    assert lines["64"][:2] == lines["768"][:2]
+    codes = [line["response"].get("code") or line["response"]["output"]["code"] for line in lines["768"]]
+    assert codes == ["InvalidFile.NoHuman", "InvalidURL", "InvalidFile.NoHuman"]
+    assert (lines["64"][2]["verdict"], lines["64"][2]["response"]["code"]) == ("reject", "InvalidURL")
+
+
+@linux
+def test_a_decoder_that_does_not_start_is_an_error(
+    command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg())
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    result = command(str(tmp_path), "--model", "emo-detect-v1", "--json", "--decode-limit", "768")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["verdict"] == "error"
+    monkeypatch.setattr(confined.importlib.util, "find_spec", lambda name: None)
+    result = command(str(tmp_path), "--model", "emo-detect-v1", "--decode-limit", "768")
+    assert result.exit_code == 2
+    assert "needs Linux" in result.stderr
+
+
+@pytest.mark.parametrize("options", [{"report": "there"}, {"detector": "https://detector.example"}])
+def test_what_does_not_go_with_a_decode_limit(options: dict[str, str]) -> None:
+    with pytest.raises(CheckError, match=r"--decode-limit"):
+        settings("https://pictures.example/a.jpg", decode_limit=768, **options)
 
 
 def test_the_command_says_why_it_cannot(command: Callable[..., Any], tmp_path: Path) -> None:
