@@ -197,6 +197,31 @@ for _ in range(int(sys.argv[3])):
 print(min(took), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
+CONFINED = """
+import statistics, sys, time
+from pathlib import Path
+from detection import Detector
+from detection.confined import ConfinedDecoder
+starts = []
+for _ in range(7):
+    decoder = ConfinedDecoder()
+    start = time.perf_counter()
+    decoder.open()
+    starts.append((time.perf_counter() - start) * 1000)
+    decoder.close()
+sides = [Detector(), Detector(decoder)]
+took = [[], []]
+for number, path in enumerate(sys.argv[1:]):
+    data = Path(path).read_bytes()
+    for side in (0, 1) if number % 2 else (1, 0):
+        t = time.perf_counter()
+        sides[side].detect(data, "emo-detect-v1")
+        took[side].append((time.perf_counter() - t) * 1000)
+status = Path(f"/proc/{decoder.pid}/status").read_text()
+peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+print(*(statistics.median(t[2:]) for t in took), statistics.median(starts), peak)
+"""
+
 DECODE = """
 import io, sys, time
 from PIL import Image
@@ -221,6 +246,20 @@ def once(program: str, core: int, *arguments: str) -> tuple[list[float], float]:
         preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     )
     return [float(v) for v in done.stdout.split()], (time.perf_counter() - start) * 1000
+
+
+def confined(paths: list[Path], core: int) -> None:
+    """Print what decoding in a process of its own costs, both sides taking turns."""
+    if not sys.platform.startswith("linux"):
+        return
+    (plain, apart, start, peak), _ = once(CONFINED, core, *map(str, paths))
+    print(
+        f"| decoding in a process of its own (`--decode-limit`), 1-megapixel JPEG, emo-detect-v1 "
+        f"| {apart:.1f} ms, without {plain:.1f} ms | | |"
+    )
+    print(
+        f"| that process: start; peak memory after {len(paths)} such pictures | {start:.0f} ms; {peak:.0f} MB | | |"
+    )
 
 
 def budgets(folder: Path, path: Path, core: int) -> None:
@@ -275,6 +314,7 @@ def main() -> None:
         paths = pictures(Path(folder), options.pictures)
         side_by_side(paths, core, with_peer=not options.skip_peer)
         budgets(Path(folder), paths[0], core)
+        confined(paths, core)
     if options.portraits:
         from benchmarks import accuracy
 
