@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import itertools
 import logging
@@ -207,7 +208,7 @@ def decoder():
 
 @pytest.fixture(scope="module")
 def saboteur():
-    with Scripted(SABOTAGE, seconds=1) as running:
+    with Scripted(SABOTAGE, seconds=2) as running:
         yield running
 
 
@@ -338,8 +339,8 @@ class TestThePicturesDoing:
             (KILLS, "ended its process, by signal 9"),
             (CRASHES, "ended its process, by signal 11"),
             (EXITS, "ended its process, with status 7"),
-            (HANGS, "takes longer than 1 s"),
-            (SPINS, "takes longer than 1 s"),
+            (HANGS, "takes longer than 2 s"),
+            (SPINS, "takes longer than 2 s"),
         ],
     )
     def test_what_ends_the_child_is_unreadable_and_the_next_one_is_not(
@@ -517,6 +518,7 @@ def interrupt(*_):
 
 class TestNothingIsLeft:
     def test_after_fifty_children(self):
+        gc.collect()  # what other tests left behind must not be counted
         before, files = children(), open_files()
         decoder = ConfinedDecoder()
         seen = set()
@@ -531,7 +533,7 @@ class TestNothingIsLeft:
         assert len(seen) == 50
         decoder.close()
         assert children() == before
-        assert open_files() == files
+        assert open_files() <= files
 
     def test_after_a_decoder_that_nobody_closed(self):
         before = children()
