@@ -114,7 +114,7 @@ def _splice_noise(data: bytearray, r: random.Random) -> None:
 
 
 def _lying_number(data: bytearray, r: random.Random) -> None:
-    start = r.randrange(min(len(data) - 8, 200))
+    start = r.randrange(max(1, min(len(data) - 8, 200)))  # earlier mutations may have left a few bytes
     value = r.choice((0, 1, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, SIDE * 50))
     data[start : start + 4] = struct.pack(r.choice(("<I", ">I")), value)
 
