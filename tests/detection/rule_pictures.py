@@ -142,7 +142,7 @@ def side_on() -> Image.Image:
     picture = Image.new("RGB", source.size, (180, 160, 120))
     picture.paste(source.crop((250, 0, 820, neck)), (250, 0))
     picture = _turned(picture, yaw=32)
-    picture.paste(source.crop((0, neck, 970, 1500)).resize((291, 940)), (355, neck))
+    picture.paste(source.crop((0, neck, 970, 1500)).resize((260, 940)), (370, neck))
     return picture
 
 

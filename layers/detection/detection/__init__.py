@@ -16,7 +16,7 @@ from detection.errors import DetectionError, UnreadablePicture
 VERSION = "0.1.0"
 """Of this package; goes into `detector` of each recorded verdict."""
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 """Changes whenever a rule, threshold or network may decide differently."""
 
 __all__ = [

@@ -33,6 +33,7 @@ _OUTLINE: tuple[int, ...] = (
     *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
 )
 _EYES = ((33, 159, 133, 145), (263, 386, 362, 374))
+_MOUTH = (61, 291, 13, 14, 0, 17)
 _CHEEKS = ((50, 101, 205, 187), (280, 330, 425, 411))
 
 
@@ -194,11 +195,10 @@ class Measurements:
         """Bodies, best first, each head once."""
         people: list[Person] = []
         for person in self._bodies:
-            if person.score < t.PERSON_SCORE_MIN and (
-                not people
-                or person.score < t.OTHER_PERSON_SCORE_MIN
-                or person.head_score < t.OTHER_HEAD_SCORE_MIN
-            ):
+            if people:
+                if person.score < t.OTHER_PERSON_SCORE_MIN or person.head_score < t.OTHER_HEAD_SCORE_MIN:
+                    continue
+            elif person.score < t.PERSON_SCORE_MIN:
                 continue
             size = 0.12 * (person.box[3] - person.box[1])
             near = [f.width for f in self._first_look if math.dist(f.centre, person.head) < f.width]
@@ -214,16 +214,35 @@ class Measurements:
 
     @cached_property
     def mesh(self) -> Mesh | None:
-        """The main face's mesh; where it shows none, a lying or standing-on-its-head face is looked for."""
+        """The main face's mesh; where it shows none, or fits badly, a face on its side or head is looked for."""
         if self.face is None:
             return None
         mesh = self._mesh_of(self.face)
         if mesh.presence >= t.PRESENCE_MIN:
-            return mesh
+            return self._upside_down(self.face, mesh) or mesh
         for face in self._turned_face():
             self.face = face
             return self._mesh_of(face)
         return mesh
+
+    def _upside_down(self, face: Detection, mesh: Mesh) -> Mesh | None:
+        """The mesh of a face that stands on its head, where an upright one clings to it: eyes on eyes, the mouth on the
+        hairline. Detector and mesh must both like the face better turned."""
+        doubtful = face.score < t.UPRIGHT_SCORE_SURE and mesh.pose.residual > t.RESIDUAL_SURE
+        if not doubtful or abs(mesh.pose.roll) > t.UPRIGHT_ROLL_MAX:
+            return None
+        side = t.UPRIGHT_REGION * face.width
+        upright = self._look(Region(*face.centre, side), t.FACE_CANDIDATE_MIN)
+        turned = self._look(Region(*face.centre, side, math.pi), t.FACE_CANDIDATE_MIN)
+        least = (upright[0].score if upright else 0.0) + t.UPSIDE_DOWN_LEAD
+        if not turned or turned[0].score < least:
+            return None
+        other = self._mesh_of(turned[0])
+        fits = other.presence >= t.PRESENCE_MIN and other.pose.residual < mesh.pose.residual
+        if not fits or abs(other.pose.roll) < 180 - t.UPRIGHT_ROLL_MAX:
+            return None
+        self.face = turned[0]
+        return other
 
     def _mesh_of(self, face: Detection) -> Mesh:
         """Looked at in the detector's box, and again around the points of the first look where that is elsewhere."""
@@ -289,9 +308,11 @@ class Measurements:
             return 0
         persons = self.persons
         tallest = max((p.box[3] - p.box[1] for p in persons), default=0.0)
-        count = sum(p.box[3] - p.box[1] >= t.OTHER_PERSON_SIZE_MIN * tallest for p in persons)
+        # Of two close heads MoveNet may see one as a strip: a face belongs to bodies that count, or counts itself.
+        counted = [p for p in persons if p.box[3] - p.box[1] >= t.OTHER_PERSON_SIZE_MIN * tallest]
+        count = len(counted)
         widest = self.face.width if self.face else 0.0
-        lonely = [f for f in self.faces if all(math.dist(f.centre, p.head) >= f.width for p in persons)]
+        lonely = [f for f in self.faces if all(math.dist(f.centre, p.head) >= f.width for p in counted)]
         for face in lonely:
             if face is self.face and not count:
                 count += 1
@@ -428,6 +449,31 @@ class Measurements:
         return float(np.mean(shades)) / max(float(np.median(cheeks)), 1.0)
 
     @cached_property
+    def blank(self) -> float | None:
+        """How much is to be seen at the emptiest of eyes and mouth: spread of the luma there in parts of the face's.
+
+        A bar or a sticker of one colour is nothing that the network was shown.
+        """
+        if self.mesh is None or self._close_up is None or not self.posed:
+            return None
+        region, y = self._close_up
+        points = region.from_picture(self.mesh.points) * 128
+        spreads = []
+        for ring, reach in (*((ring, 0.35) for ring in _EYES), (_MOUTH, 0.3)):
+            place = points[list(ring)]
+            spreads.append(float(_patch(y, place.mean(0), reach * float(np.ptp(place[:, 0]))).std()))
+        return min(spreads) / max(float(y[21:107, 21:107].std()), 1.0)
+
+    @cached_property
+    def object(self) -> float | None:
+        """That something other than a mask or sunglasses is before the face, 0 to 1: the network's probability, or 1
+        where nothing is to be seen."""
+        if self.occlusion is None or self.blank is None or self.sunglasses is None:
+            return None
+        named = self.occlusion.mask > t.MASK_MAX or self.sunglasses > t.SUNGLASSES_MAX
+        return 1.0 if self.blank < t.BLANK_MAX and not named else self.occlusion.object
+
+    @cached_property
     def sunglasses(self) -> float | None:
         """The network's probability, held down where it is not dark below the eyes; 0 to 1."""
         if self.occlusion is None or self.eye_shade is None:
@@ -524,25 +570,46 @@ class Measurements:
         d = p.world[poses.LEFT_SHOULDER] - p.world[poses.RIGHT_SHOULDER]
         return abs(math.degrees(math.atan2(float(d[2]), float(d[0]))))
 
-    def _seen(self, *points: int, least: float = t.VISIBILITY_MIN) -> list[int]:
+    def _seen(self, *points: int) -> list[int]:
         """Those points of the pose that are visible inside the frame."""
         p = self.pose
         if p is None:
             return []
         width, height = self.picture.size
         inside = [i for i in points if 0 <= p.points[i, 0] < width and 0 <= p.points[i, 1] < height]
-        return [i for i in inside if p.visibility[i] > least]
+        return [i for i in inside if p.visibility[i] >= t.VISIBILITY_MIN]
+
+    @cached_property
+    def legs_agreed(self) -> bool:
+        """Whether the two networks see one pair of hips. On portraits down to the waist BlazePose may invent a seated
+        body whose hips lie well above those that MoveNet sees: then its legs are invented as well."""
+        p, body, face = self.pose, self.body, self.face
+        if p is None:
+            return False
+        hips = [bodies.LEFT_HIP, bodies.RIGHT_HIP]
+        if body is None or face is None or float(body.scores[hips].max()) < t.HIPS_FAINT:
+            return True
+        invented = float(p.points[[poses.LEFT_HIP, poses.RIGHT_HIP], 1].mean())
+        above = float(body.points[hips, 1].mean()) - invented
+        return above / max(face.width, face.height) < t.HIPS_APART_MAX
 
     @cached_property
     def ankles(self) -> int:
-        """Ankles seen inside the frame."""
-        return len(self._seen(poses.LEFT_ANKLE, poses.RIGHT_ANKLE))
+        """Ankles seen inside the frame: surely, or with room for a foot below."""
+        p = self.pose
+        if p is None or not self.legs_agreed:
+            return 0
+        lowest = self.picture.size[1] - t.FOOT_ROOM * self._thigh(p)
+        seen = self._seen(poses.LEFT_ANKLE, poses.RIGHT_ANKLE)
+        return sum(p.visibility[i] >= t.ANKLE_SURE or p.points[i, 1] < lowest for i in seen)
 
     @cached_property
     def torso_thigh_angle(self) -> float | None:
-        """Smallest angle between torso and thigh, degrees; only where a knee is seen."""
+        """Smallest angle between torso and thigh, degrees; only where either network sees a knee in the frame."""
         p = self.pose
-        if p is None or not self._seen(poses.LEFT_KNEE, poses.RIGHT_KNEE, least=t.KNEE_FAINT):
+        if p is None or not self.legs_agreed:
+            return None
+        if not self._sure_knees and not self._knee_in_frame:
             return None
         angles = []
         for shoulder, hip, knee in ((11, 23, 25), (12, 24, 26)):
@@ -563,11 +630,30 @@ class Measurements:
         if self.ankles:
             return 0.0
         knees = [bodies.LEFT_KNEE, bodies.RIGHT_KNEE]
-        if float(body.scores[knees].mean()) < t.KNEES_SEEN:
+        score = float(body.scores[knees].mean())
+        if score >= t.KNEES_SEEN:
+            share = self._below(float(body.points[knees, 1].mean()), p)
+        elif score >= t.KNEES_DOUBTFUL and self.legs_agreed and self._sure_knees == 2:
+            # Under a coat, robe or skirt MoveNet doubts the knees. BlazePose's lie a little too high.
+            places = p.points[[poses.LEFT_KNEE, poses.RIGHT_KNEE], 1]
+            share = max(0.0, self._below(float(places.mean()), p) - t.KNEES_TOO_HIGH)
+        else:
             return None
-        share = self._below_knees(body, p)
         # Below so much of legs the frame does not end above the ankles: a hem or shoes hide them.
         return share if share < t.WHOLE_SHINS else 0.0
+
+    @property
+    def _sure_knees(self) -> int:
+        return len(self._seen(poses.LEFT_KNEE, poses.RIGHT_KNEE))
+
+    @property
+    def _knee_in_frame(self) -> bool:
+        """By MoveNet."""
+        body = self.body
+        if body is None:
+            return False
+        knees = (bodies.LEFT_KNEE, bodies.RIGHT_KNEE)
+        return any(body.scores[i] >= t.KNEES_SEEN and body.points[i, 1] < self.picture.size[1] for i in knees)
 
     @cached_property
     def depth(self) -> float:
@@ -610,11 +696,13 @@ class Measurements:
         knees = [bodies.LEFT_KNEE, bodies.RIGHT_KNEE]
         if body is None or p is None or float(body.scores[knees].mean()) < t.KNEES_SEEN:
             return False
-        return self._below_knees(body, p) >= t.WHOLE_SHINS
+        return self._below(float(body.points[knees, 1].mean()), p) >= t.WHOLE_SHINS
 
-    def _below_knees(self, body: Person, p: Pose) -> float:
-        """From the knees to the lower edge of the frame, in thigh lengths."""
+    def _thigh(self, p: Pose) -> float:
+        """Length of the longer thigh, pixels."""
         thigh = p.points[[poses.LEFT_KNEE, poses.RIGHT_KNEE]] - p.points[[poses.LEFT_HIP, poses.RIGHT_HIP]]
-        length = float(np.linalg.norm(thigh, axis=1).max())
-        knees = body.points[[bodies.LEFT_KNEE, bodies.RIGHT_KNEE], 1]
-        return max(0.0, (self.picture.size[1] - float(knees.mean())) / max(length, 1.0))
+        return max(float(np.linalg.norm(thigh, axis=1).max()), 1.0)
+
+    def _below(self, y: float, p: Pose) -> float:
+        """From this height to the lower edge of the frame, in thigh lengths."""
+        return max(0.0, (self.picture.size[1] - y) / self._thigh(p))

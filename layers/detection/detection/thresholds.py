@@ -39,6 +39,13 @@ PRESENCE_MIN = 0.50
 PERSON_SCORE_MIN = 0.20
 TURNED_FACE_SCORE_MIN = 0.60
 """Lying faces read 0.75 and more when the picture is turned, textures 0.53."""
+UPRIGHT_SCORE_SURE = 0.88
+"""Faces on their heads that pass for upright read up to 0.87 (58 portraits turned by half)."""
+UPRIGHT_ROLL_MAX = 60.0
+UPRIGHT_REGION = 2.5
+"""Face widths."""
+UPSIDE_DOWN_LEAD = 0.08
+"""Of the turned face's score: 0.11 and more for 29 of 30, masked upright faces up to 0.07."""
 
 # Somebody at all.
 PERSON_SCORE_SURE = 0.35
@@ -72,7 +79,7 @@ FACE_SHARE_MAX = 0.80
 # Light and sharpness of the face.
 BRIGHTNESS_MIN = 29.0
 """Mean luma: labelled dark at about 30 and below (the set: 8 to 17), dim faces 26 left open, darkest good one 56."""
-SHARPNESS_MIN = 36.0
+SHARPNESS_MIN = 40.0
 """Gaussian blur of 1 % of the face's width reads 89 to 115, 2 % 50 to 60, 2.7 % 28 to 42, 4 % 25; good faces of the
 set read 48 and more, even of 30 pixels; blurred ones 5 to 17."""
 SHARPNESS_WIPED_OUT = 12.0
@@ -100,9 +107,12 @@ EYE_SHADE = (0.42, 0.72)
 """Luma below the eyes in parts of the cheeks': at the first surely shaded (sunglasses 0.13 to 0.51), at the second
 surely not."""
 UNSHADED_WEIGHT = 0.55
-"""What the network alone is worth where nothing is shaded: not enough."""
-OBJECT_MAX = 0.6
-"""A bar over the eyes 0.92; faces with a microphone or cut by the frame up to 0.46."""
+"""What the network alone is worth where nothing is shaded: enough from 0.91 on. Mirrored and pale sunglasses 0.93 and
+more, good pictures up to 0.72."""
+OBJECT_MAX = 0.5
+"""A bar over the eyes 0.92; faces with a microphone or cut by the frame up to 0.46, others up to 0.31."""
+BLANK_MAX = 0.10
+"""Bars of any colour over eyes or mouth read up to 0.06, opaque sunglasses up to 0.11, good pictures 0.23 and more."""
 HAND_REGION = 2.6
 """Face sizes."""
 PALM_SCORE_MIN = 0.30
@@ -114,7 +124,8 @@ HAND_OVER_FACE_MAX = 0.6
 """Four of 21 points within the outline: covering hands 7 and 8, fingers at the cheek 1 to 3 (left open), others 0."""
 HAND_HINT = 0.2
 """Of the network, below which palms are not looked for: all hands at heads of the set 0.44 and more."""
-HAND_NEAR_SURE = 0.9
+HAND_NEAR_SURE = 0.95
+"""Without a second witness: a folded collar reads 0.91."""
 HAND_NEAR_DISTANCE = 0.5
 NO_HAND_DISTANCE = 9.0
 HAND_DISTANCE_MIN = 0.84
@@ -143,14 +154,24 @@ HIPS_DEPTH_MIN = 2.35
 
 # Body (AnimateAnyone).
 VISIBILITY_MIN = 0.50
-BODY_YAW_MAX = 50.0
-"""Degrees: good pictures up to 16, three-quarter views (left open) 15 to 48, side-on 76 and more."""
-TORSO_THIGH_MIN = 130.0
-"""Degrees: standing 150 and more, sitting and squatting 35 to 116."""
-KNEE_FAINT = 0.25
+"""Of BlazePose's points. Knees of sitters that MoveNet does not see read 0.54 and more, invented ones up to 0.47."""
+BODY_YAW_MAX = 57.0
+"""Degrees: good pictures up to 16, three-quarter views (left open) 15 to 54, side-on 62 and more."""
+HIPS_APART_MAX = 0.45
+"""Face sizes that BlazePose's hips may lie above MoveNet's: invented bodies 0.5 and more, real sitters below 0.35."""
+TORSO_THIGH_MIN = 136.0
+"""Degrees: standing 144 and more, sitting and squatting 35 to 134; jumps and deep steps (left open) between."""
 KNEES_SEEN = 0.35
-SHIN_SHARE_MAX = 0.42
-"""Thigh lengths: cut at the shins 0.57 and more, at the knees (left open) up to 0.36."""
+"""Of MoveNet's."""
+KNEES_DOUBTFUL = 0.20
+KNEES_TOO_HIGH = 0.12
+"""Thigh lengths by which BlazePose's knees lie above MoveNet's."""
+SHIN_SHARE_MAX = 0.30
+"""Thigh lengths: cut half-way down the shins 0.38 and more, at the knees (left open) nearly all up to 0.29."""
+ANKLE_SURE = 0.80
+"""Visibility: real ankles 0.82 and more, ankles invented at the edge of a frame that ends above them 0.50 to 0.79."""
+FOOT_ROOM = 0.12
+"""Thigh lengths below a doubtful ankle: for the foot."""
 WHOLE_SHINS = 1.15
 """From here a whole shin is in the frame although its ankle is not seen: a long dress."""
 TORSO_DEPTH = 3.2

@@ -93,7 +93,7 @@ SUNGLASSES = Rule(
 OBJECT = Rule(
     "object over face",
     "nothing is held or hangs before the face",
-    lambda m: m.occlusion.object if m.occlusion else None,
+    lambda m: m.object,
     Code.FULL_FACE,
     at_most=t.OBJECT_MAX,
     applies=visible,
@@ -151,7 +151,7 @@ HIPS = Rule(
     Code.FULL_BODY,
     at_least=t.HIPS_DEPTH_MIN,
     unit="face sizes",
-    applies=somebody,
+    applies=visible,
 )
 
 HEAD = (NOBODY, SEVERAL, SMALL, LARGE, DARK, SOFT, BACK, HIDDEN, *COVERED, TURNED, TILTED, NODDING, CUT)
@@ -161,7 +161,17 @@ HALF_BODY = (
     NOBODY,
     SEVERAL,
     SMALL.limited(at_least=t.FACE_SHARE_MIN_HALF_BODY),
-    *HEAD[3:],
+    LARGE,
+    DARK,
+    TILTED,
+    # A body that is cut is a plainer fault than a soft or half turned face; only below an upright one is it measured.
     HIPS,
+    SOFT,
+    BACK,
+    HIDDEN,
+    *COVERED,
+    TURNED,
+    NODDING,
+    CUT,
 )
 """Ratio 3:4."""
