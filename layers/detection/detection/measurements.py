@@ -372,8 +372,21 @@ class Measurements:
 
     @cached_property
     def yaw(self) -> float | None:
-        """Absolute yaw, degrees."""
-        return None if self.mesh is None else abs(self.mesh.pose.yaw)
+        """Absolute yaw, degrees: of the mesh; of a head that it sees half turned also by where MoveNet puts the nose.
+
+        On small heads the mesh stays behind.
+        """
+        if self.mesh is None:
+            return None
+        yaw = abs(self.mesh.pose.yaw)
+        body = self.body
+        features = [bodies.NOSE, bodies.LEFT_EYE, bodies.RIGHT_EYE]
+        if yaw < t.YAW_DOUBTFUL or body is None or body.scores[features].min() < t.KEYPOINT_MIN:
+            return yaw
+        nose, left, right = body.points[features]
+        between = left - right
+        shift = abs(float((nose - (left + right) / 2) @ between)) / max(float(between @ between), 1.0)
+        return max(yaw, t.YAW_MAX * shift / t.NOSE_SHIFT_MAX)
 
     @cached_property
     def roll(self) -> float | None:

@@ -87,6 +87,11 @@ SHARPNESS_WIPED_OUT = 12.0
 # Head pose, degrees as measured: the mesh shows a turn smaller than it is (a true 50 reads about 38).
 YAW_MAX = 38.0
 """Labelled 20-35: read up to 29; profiles 45 and more, but for one of 34."""
+YAW_DOUBTFUL = 25.0
+"""Small heads turned by 45 to 58 read 22 to 27."""
+NOSE_SHIFT_MAX = 0.46
+"""Eye distances from the middle of the eyes to the nose, which stands for `YAW_MAX`: heads turned by more than 50 read
+0.48 to 1.3, good pictures up to 0.36, the band that is left open up to 0.45."""
 YAW_MAX_EMOJI = 21.0
 """Labelled frontal: read up to 14; 35-50: 22 to 37."""
 ROLL_MAX = 24.5
