@@ -227,9 +227,15 @@ class Measurements:
 
     def _upside_down(self, face: Detection, mesh: Mesh) -> Mesh | None:
         """The mesh of a face that stands on its head, where an upright one clings to it: eyes on eyes, the mouth on the
-        hairline. Detector and mesh must both like the face better turned."""
+        hairline. Detector and mesh must both like the face better turned.
+
+        A body whose shoulders lie below the face is upright: MoveNet never turned one over for such a face.
+        """
         doubtful = face.score < t.UPRIGHT_SCORE_SURE and mesh.pose.residual > t.RESIDUAL_SURE
         if not doubtful or abs(mesh.pose.roll) > t.UPRIGHT_ROLL_MAX:
+            return None
+        shoulders = [bodies.LEFT_SHOULDER, bodies.RIGHT_SHOULDER]
+        if self.body is not None and self.body.points[shoulders, 1].mean() > face.box[3]:
             return None
         side = t.UPRIGHT_REGION * face.width
         upright = self._look(Region(*face.centre, side), t.FACE_CANDIDATE_MIN)
