@@ -20,6 +20,7 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError, UnknownServiceError
 from botocore.loaders import Loader
 from moto import mock_aws
+from queue_messages import queued
 
 from screening import bootstrap, records, table, tags
 from screening.batch import Pipeline
@@ -193,21 +194,6 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 def direct(*events: dict[str, Any]) -> dict[str, Any]:
     return {"Records": list(events)}
-
-
-def queued(*events: Any, receives: int = 1) -> dict[str, Any]:
-    return {
-        "Records": [
-            {
-                "eventSource": "aws:sqs",
-                "messageId": f"m{number}",
-                "receiptHandle": f"receipt-{number}",
-                "attributes": {"ApproximateReceiveCount": str(receives), "SentTimestamp": "0"},
-                "body": event if isinstance(event, str) else json.dumps(direct(event)),
-            }
-            for number, event in enumerate(events)
-        ]
-    }
 
 
 def code(status: int, name: str, **headers: str) -> Callable[[dict[str, Any]], httpx.Response]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
+from queue_messages import queued
 from template.cloudformation import effective, resources
 
 from screening import bootstrap, events
@@ -110,21 +111,6 @@ def test_silence_without_uploads_is_quiet(ear: Ear) -> None:
 
 
 # Every way in which an upload is not screened ---------------------------------------------------------------------
-
-
-def queued(*bodies: str, receives: int = 1) -> dict[str, Any]:
-    return {
-        "Records": [
-            {
-                "eventSource": "aws:sqs",
-                "messageId": f"m{number}",
-                "receiptHandle": f"receipt-{number}",
-                "attributes": {"ApproximateReceiveCount": str(receives), "SentTimestamp": "0"},
-                "body": body,
-            }
-            for number, body in enumerate(bodies)
-        ]
-    }
 
 
 def uploaded() -> str:

@@ -36,6 +36,10 @@ _EYES = ((33, 159, 133, 145), (263, 386, 362, 374))
 _MOUTH = (61, 291, 13, 14, 0, 17)
 _CHEEKS = ((50, 101, 205, 187), (280, 330, 425, 411))
 
+_KNEES = [bodies.LEFT_KNEE, bodies.RIGHT_KNEE]
+_POSE_KNEES = [poses.LEFT_KNEE, poses.RIGHT_KNEE]
+_POSE_HIPS = [poses.LEFT_HIP, poses.RIGHT_HIP]
+
 
 def _patch(values: Array, centre: Points, half: float) -> Array:
     """The values in a square about `centre` `(x, y)`, at least one."""
@@ -608,7 +612,7 @@ class Measurements:
         hips = [bodies.LEFT_HIP, bodies.RIGHT_HIP]
         if body is None or face is None or float(body.scores[hips].max()) < t.HIPS_FAINT:
             return True
-        invented = float(p.points[[poses.LEFT_HIP, poses.RIGHT_HIP], 1].mean())
+        invented = float(p.points[_POSE_HIPS, 1].mean())
         above = float(body.points[hips, 1].mean()) - invented
         return above / max(face.width, face.height) < t.HIPS_APART_MAX
 
@@ -648,14 +652,12 @@ class Measurements:
             return None
         if self.ankles:
             return 0.0
-        knees = [bodies.LEFT_KNEE, bodies.RIGHT_KNEE]
-        score = float(body.scores[knees].mean())
+        score = float(body.scores[_KNEES].mean())
         if score >= t.KNEES_SEEN:
-            share = self._below(float(body.points[knees, 1].mean()), p)
+            share = self._below(body.points[_KNEES, 1], p)
         elif score >= t.KNEES_DOUBTFUL and self.legs_agreed and self._sure_knees == 2:
             # Under a coat, robe or skirt MoveNet doubts the knees. BlazePose's lie a little too high.
-            places = p.points[[poses.LEFT_KNEE, poses.RIGHT_KNEE], 1]
-            share = max(0.0, self._below(float(places.mean()), p) - t.KNEES_TOO_HIGH)
+            share = max(0.0, self._below(p.points[_POSE_KNEES, 1], p) - t.KNEES_TOO_HIGH)
         else:
             return None
         # Below so much of legs the frame does not end above the ankles: a hem or shoes hide them.
@@ -663,7 +665,7 @@ class Measurements:
 
     @property
     def _sure_knees(self) -> int:
-        return len(self._seen(poses.LEFT_KNEE, poses.RIGHT_KNEE))
+        return len(self._seen(*_POSE_KNEES))
 
     @property
     def _knee_in_frame(self) -> bool:
@@ -671,8 +673,9 @@ class Measurements:
         body = self.body
         if body is None:
             return False
-        knees = (bodies.LEFT_KNEE, bodies.RIGHT_KNEE)
-        return any(body.scores[i] >= t.KNEES_SEEN and body.points[i, 1] < self.picture.size[1] for i in knees)
+        return any(
+            body.scores[i] >= t.KNEES_SEEN and body.points[i, 1] < self.picture.size[1] for i in _KNEES
+        )
 
     @cached_property
     def depth(self) -> float:
@@ -700,7 +703,7 @@ class Measurements:
         if p is None:
             return 0.0 if self.body is None else by_depth
         shoulders = float(p.points[[poses.LEFT_SHOULDER, poses.RIGHT_SHOULDER], 1].mean())
-        hips = float(p.points[[poses.LEFT_HIP, poses.RIGHT_HIP], 1].mean())
+        hips = float(p.points[_POSE_HIPS, 1].mean())
         by_pose = min(1.0, max(0.0, (self.picture.size[1] - shoulders) / max(hips - shoulders, 1.0)))
         return max(by_pose, by_depth)
 
@@ -712,16 +715,15 @@ class Measurements:
 
     def _room_for_ankles(self) -> bool:
         body, p = self.body, self.pose
-        knees = [bodies.LEFT_KNEE, bodies.RIGHT_KNEE]
-        if body is None or p is None or float(body.scores[knees].mean()) < t.KNEES_SEEN:
+        if body is None or p is None or float(body.scores[_KNEES].mean()) < t.KNEES_SEEN:
             return False
-        return self._below(float(body.points[knees, 1].mean()), p) >= t.WHOLE_SHINS
+        return self._below(body.points[_KNEES, 1], p) >= t.WHOLE_SHINS
 
     def _thigh(self, p: Pose) -> float:
         """Length of the longer thigh, pixels."""
-        thigh = p.points[[poses.LEFT_KNEE, poses.RIGHT_KNEE]] - p.points[[poses.LEFT_HIP, poses.RIGHT_HIP]]
+        thigh = p.points[_POSE_KNEES] - p.points[_POSE_HIPS]
         return max(float(np.linalg.norm(thigh, axis=1).max()), 1.0)
 
-    def _below(self, y: float, p: Pose) -> float:
-        """From this height to the lower edge of the frame, in thigh lengths."""
-        return max(0.0, (self.picture.size[1] - y) / self._thigh(p))
+    def _below(self, heights: Points, p: Pose) -> float:
+        """From the mean of these heights to the lower edge of the frame, in thigh lengths."""
+        return max(0.0, (self.picture.size[1] - float(heights.mean())) / self._thigh(p))
