@@ -67,7 +67,7 @@ class Outcome:
 
 def judge(task: tuple[Path, dict[str, Any]]) -> list[Outcome]:
     """All four answers to one labelled picture."""
-    import detection
+    from screentest import detection
 
     path, record = task
     data = path.read_bytes()

@@ -25,12 +25,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from screening.routes import Routes
-from screening.table import encode
 from screentest.backfill.queue import Chooser, Lister, Pace, Queue
 from screentest.backfill.selection import Selection
 from screentest.backfill.sources import Bucket, Verdicts
 from screentest.backfill.state import Job, Jobs
+from screentest.screening.routes import Routes
+from screentest.screening.table import encode
 from screentest.stack import LocalAws
 
 PAGE = 1000

@@ -35,7 +35,7 @@ DETECTORS = [
 
 OURS = """
 import json, resource, sys, time
-from detection import Detector
+from screentest.detection import Detector
 detector = Detector()
 for line in sys.stdin:
     path, model, ratio = json.loads(line)
@@ -184,7 +184,7 @@ def side_by_side(paths: list[Path], core: int, *, with_peer: bool) -> None:
 ONCE = """
 import sys, time, resource
 start = time.perf_counter()
-import detection
+from screentest import detection
 data = open(sys.argv[1], "rb").read()
 took = []
 for _ in range(int(sys.argv[3])):
@@ -200,8 +200,8 @@ print(min(took), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 CONFINED = """
 import statistics, sys, time
 from pathlib import Path
-from detection import Detector
-from detection.confined import ConfinedDecoder
+from screentest.detection import Detector
+from screentest.detection.confined import ConfinedDecoder
 starts = []
 for _ in range(7):
     decoder = ConfinedDecoder()

@@ -27,13 +27,13 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from screening import bootstrap
-from screening.batch import Pipeline
-from screening.client import DetectionClient
-from screening.models import ObjectRef
-from screening.presign import Signer
-from screening.settings import Settings
-from screening.watch import Watch
+from screentest.screening import bootstrap
+from screentest.screening.batch import Pipeline
+from screentest.screening.client import DetectionClient
+from screentest.screening.models import ObjectRef
+from screentest.screening.presign import Signer
+from screentest.screening.settings import Settings
+from screentest.screening.watch import Watch
 from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalAws
 
 PASS = json.dumps(

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from screening.table import decode
+from screentest.screening.table import decode
 from screentest.stack import LocalStack
 
 DUPLICATES, THROTTLES, TIMEOUTS, CRASHES = 0.20, 0.05, 0.02, 0.01

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from detection.detector import Detector
-from detection.vision.runtime import Network
+from screentest.detection.detector import Detector
+from screentest.detection.vision.runtime import Network
 
 _SMALLEST = "face_detection_full_range_sparse.tflite"
 
@@ -32,7 +32,7 @@ def detectors(decode_limit: int | None) -> Callable[[], Detector]:
     """
     if decode_limit is None:
         return Detector
-    from detection.confined import ConfinedDecoder, check_platform
+    from screentest.detection.confined import ConfinedDecoder, check_platform
 
     check_platform()
     return lambda: Detector(ConfinedDecoder(decode_limit))

@@ -24,16 +24,16 @@ import waitress.server
 import waitress.task
 from waitress import wasyncore
 
-from detection import Model
-from detection.api import DetectionApi, Limits
-from detection.api import errors as api_errors
-from detection.api.fetch import HttpFetcher
-from detection.api.service import MAX_BODY_BYTES, VerdictStatus
-from detection.api.workers import Workers
-from detection.api.wsgi import application
-from detection.errors import DecoderUnavailable, WeightsMissing
-from detection.pictures import probe
 from screentest import networks
+from screentest.detection import Model
+from screentest.detection.api import DetectionApi, Limits
+from screentest.detection.api import errors as api_errors
+from screentest.detection.api.fetch import HttpFetcher
+from screentest.detection.api.service import MAX_BODY_BYTES, VerdictStatus
+from screentest.detection.api.workers import Workers
+from screentest.detection.api.wsgi import application
+from screentest.detection.errors import DecoderUnavailable, WeightsMissing
+from screentest.detection.pictures import probe
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -360,5 +360,5 @@ def _log_to_stderr() -> None:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
-    logging.getLogger("detection").setLevel(logging.INFO)
+    logging.getLogger("screentest.detection").setLevel(logging.INFO)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue for a moment is no news

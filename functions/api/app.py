@@ -11,9 +11,9 @@ from typing import Any
 from snapshot_restore_py import register_after_restore, register_before_snapshot
 from url import UrlApi
 
-from detection.api import DetectionApi
-from detection.api.fetch import HttpFetcher
-from detection.detector import Detector
+from screentest.detection.api import DetectionApi
+from screentest.detection.api.fetch import HttpFetcher
+from screentest.detection.detector import Detector
 
 logging.getLogger().setLevel(os.environ.get("LOG_LEVEL", "INFO"))
 

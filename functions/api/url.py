@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from detection.api import DetectionApi, Request, Response
+from screentest.detection.api import DetectionApi, Request, Response
 
 KEY_SECONDS = 300
 """How long a bearer key is believed before it is read again: a key taken away works for this long at most."""

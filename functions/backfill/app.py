@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from screening import backfill, bootstrap
-from screening.batch import Pipeline
-from screening.settings import SELF_HOSTED, Settings
+from screentest.screening import backfill, bootstrap
+from screentest.screening.batch import Pipeline
+from screentest.screening.settings import SELF_HOSTED, Settings
 
 
 def build() -> Callable[[Any, Any], dict[str, Any]]:
@@ -21,12 +21,12 @@ def build() -> Callable[[Any, Any], dict[str, Any]]:
 
     import httpx
 
-    from detection import RULES_VERSION, VERSION
-    from detection.api import DetectionApi
-    from detection.api.fetch import HttpFetcher
-    from detection.api.wsgi import application
-    from detection.detector import DetectorPool
-    from screening.client import DetectionClient
+    from screentest.detection import RULES_VERSION, VERSION
+    from screentest.detection.api import DetectionApi
+    from screentest.detection.api.fetch import HttpFetcher
+    from screentest.detection.api.wsgi import application
+    from screentest.detection.detector import DetectorPool
+    from screentest.screening.client import DetectionClient
 
     api = DetectionApi(DetectorPool(1).detect, HttpFetcher(allowed_hosts=bootstrap.private_hosts(settings)))
     return handler_of(

@@ -8,9 +8,9 @@ import gc
 # part of every full collection (docs/performance.md).
 gc.disable()
 
-from screening import bootstrap  # noqa: E402
-from screening.batch import Pipeline  # noqa: E402
-from screening.settings import SELF_HOSTED, Settings  # noqa: E402
+from screentest.screening import bootstrap  # noqa: E402
+from screentest.screening.batch import Pipeline  # noqa: E402
+from screentest.screening.settings import SELF_HOSTED, Settings  # noqa: E402
 
 
 def build() -> Pipeline:
@@ -21,12 +21,12 @@ def build() -> Pipeline:
 
     import httpx
 
-    from detection import RULES_VERSION, VERSION
-    from detection.api import DetectionApi
-    from detection.api.fetch import HttpFetcher
-    from detection.api.wsgi import application
-    from detection.detector import DetectorPool
-    from screening.client import DetectionClient
+    from screentest.detection import RULES_VERSION, VERSION
+    from screentest.detection.api import DetectionApi
+    from screentest.detection.api.fetch import HttpFetcher
+    from screentest.detection.api.wsgi import application
+    from screentest.detection.detector import DetectorPool
+    from screentest.screening.client import DetectionClient
 
     api = DetectionApi(DetectorPool(1).detect, HttpFetcher(allowed_hosts=bootstrap.private_hosts(settings)))
     return bootstrap.pipeline(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 MANIFEST = HERE / "weights.json"
-DESTINATION = HERE / "detection" / "weights"
+DESTINATION = HERE / "screentest" / "detection" / "weights"
 
 
 def sha256(data: bytes) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from screening import routes
-from screening.backfill import ONLY, Reason
 from screentest.aws import translated
 from screentest.backfill.selection import Selection
+from screentest.screening import routes
+from screentest.screening.backfill import ONLY, Reason
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

@@ -23,9 +23,6 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from screening.backfill import Reason
-from screening.routes import Routes
-from screening.settings import SELF_HOSTED
 from screentest.aws import Access, AwsError, translated
 from screentest.backfill import batch_operations as batch
 from screentest.backfill import estimate as estimation
@@ -34,6 +31,9 @@ from screentest.backfill.selection import Selection, Skip, parse_size, parse_sou
 from screentest.backfill.sources import Bucket, Verdicts
 from screentest.backfill.state import Job, Jobs, Phase, Request
 from screentest.display import durations, errors, printable
+from screentest.screening.backfill import Reason
+from screentest.screening.routes import Routes
+from screentest.screening.settings import SELF_HOSTED
 
 if TYPE_CHECKING:
     from screentest.aws import Stack
@@ -502,7 +502,7 @@ class Backfill:
     def _rules_version(stack: Stack) -> str | None:
         if stack.parameters.get("Detector", SELF_HOSTED) != SELF_HOSTED:
             return None
-        from detection import RULES_VERSION
+        from screentest.detection import RULES_VERSION
 
         return RULES_VERSION
 

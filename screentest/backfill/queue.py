@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from screening.backfill import message, needed
-from screening.models import ObjectRef
-from screening.routes import Routes
 from screentest.aws import AwsError, translated
 from screentest.backfill.selection import Listed, Selection, Skip
 from screentest.backfill.sources import Bucket, Page, Verdicts
 from screentest.backfill.state import Job, Jobs, Phase, Request
+from screentest.screening.backfill import message, needed
+from screentest.screening.models import ObjectRef
+from screentest.screening.routes import Routes
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

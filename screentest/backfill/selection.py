@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from screening.backfill import Reason
-from screening.models import ObjectRef, Trigger
-from screening.routes import is_folder, is_report
 from screentest.aws import AwsError
+from screentest.screening.backfill import Reason
+from screentest.screening.models import ObjectRef, Trigger
+from screentest.screening.routes import is_folder, is_report
 
 
 class Skip(StrEnum):

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from screening.models import Screening
-from screening.table import decode
 from screentest.aws import AwsError, error_code, translated
 from screentest.backfill.selection import Listed
+from screentest.screening.models import Screening
+from screentest.screening.table import decode
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

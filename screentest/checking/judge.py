@@ -13,19 +13,19 @@ from typing import Any, Self
 
 import httpx
 
-from detection.api import DetectionApi, Limits
-from detection.api.fetch import MAX_BYTES, HttpFetcher, Take
-from detection.api.service import Detect
-from detection.api.urls import ImageUrl
-from detection.api.workers import Workers
-from detection.api.wsgi import application
-from detection.pictures import probe
-from screening.client import DetectionClient
-from screening.contract import Decision
-from screening.errors import DetectorError, PictureUnreadable, Throttled
 from screentest import networks
 from screentest.checking.settings import CheckSettings
 from screentest.checking.sources import is_url, read
+from screentest.detection.api import DetectionApi, Limits
+from screentest.detection.api.fetch import MAX_BYTES, HttpFetcher, Take
+from screentest.detection.api.service import Detect
+from screentest.detection.api.urls import ImageUrl
+from screentest.detection.api.workers import Workers
+from screentest.detection.api.wsgi import application
+from screentest.detection.pictures import probe
+from screentest.screening.client import DetectionClient
+from screentest.screening.contract import Decision
+from screentest.screening.errors import DetectorError, PictureUnreadable, Throttled
 
 THROTTLED_WAITS = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds before each further try at a server that throttles: Emoji's quota was one request a second. The server's own

@@ -13,13 +13,13 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from detection.errors import DecoderUnavailable, WeightsMissing
 from screentest import networks
 from screentest.checking.judge import Judge, Judgement
 from screentest.checking.report import Report
 from screentest.checking.settings import CheckError, CheckSettings
 from screentest.checking.show import Show, ShowJson, ShowText
 from screentest.checking.sources import expand
+from screentest.detection.errors import DecoderUnavailable, WeightsMissing
 
 MANY = 5
 """From this many pictures on there is a progress bar."""

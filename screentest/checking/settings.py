@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from detection import Model
-from screening.reasons import Language
 from screentest.checking.sources import is_url
+from screentest.detection import Model
+from screentest.screening.reasons import Language
 
 KEY_VARIABLES = ("SCREENTEST_API_KEY", "DASHSCOPE_API_KEY")
 """Where the key of a remote detector is looked for, first one first."""

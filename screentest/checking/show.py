@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from screening.reasons import Reason, explain
 from screentest.checking.judge import Judgement
 from screentest.checking.settings import CheckSettings
+from screentest.screening.reasons import Reason, explain
 
 _INDENT = " " * len("reject ")
 

@@ -10,8 +10,8 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 
-from detection.errors import UnreadablePicture
-from detection.pictures import sniff
+from screentest.detection.errors import UnreadablePicture
+from screentest.detection.pictures import sniff
 
 PICTURE_SUFFIXES = (
     ".jpg",

@@ -15,12 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from screening.models import Screening
-from screening.routes import Routes
 from screentest.aws import AwsError
 from screentest.page import verdicts
 from screentest.page.choices import Choice, offered
 from screentest.reports.drawing import thumbnail
+from screentest.screening.models import Screening
+from screentest.screening.routes import Routes
 
 MAX_UPLOAD = 20_000_000
 """Bytes; twice what the detectors' documents allow, so that a picture that is too large can be tried as well."""
@@ -70,7 +70,7 @@ def measure(picture: bytes, screening: Screening) -> Mapping[str, Any]:
 
     Empty for models that are not ours and for files that cannot be read.
     """
-    import detection
+    from screentest import detection
 
     try:
         answer = detection.detect(picture, screening.model, screening.ratio or "1:1")

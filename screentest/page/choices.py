@@ -6,8 +6,8 @@ import re
 import uuid
 from dataclasses import dataclass
 
-from screening.models import Screening
-from screening.routes import Routes
+from screentest.screening.models import Screening
+from screentest.screening.routes import Routes
 
 FOLDER = "page/"
 """Below the route's prefix, so that what the page uploaded can be told from everything else, and removed."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import waitress.server
 from waitress import wasyncore
 
-from screening.routes import Routes
 from screentest.page.app import Page
+from screentest.screening.routes import Routes
 
 if TYPE_CHECKING:
     from screentest.stack import LocalStack

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from screening.models import Verdict
-from screening.reasons import LANGUAGES, explain
-from screening.records import lease_of
-from screening.table import decode
 from screentest.reports.entry import wire_ratio
+from screentest.screening.models import Verdict
+from screentest.screening.reasons import LANGUAGES, explain
+from screentest.screening.records import lease_of
+from screentest.screening.table import decode
 from screentest.verdicts.query import Question, VerdictReader
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from screening import events
-from screening.errors import UnreadableEvent
-from screening.models import ObjectRef
-from screening.queue import CODE_ATTRIBUTE, REDRIVEN_ATTRIBUTE
-from screening.table import decode
 from screentest.aws import AwsError, translated
 from screentest.backfill.selection import stamp
+from screentest.screening import events
+from screentest.screening.errors import UnreadableEvent
+from screentest.screening.models import ObjectRef
+from screentest.screening.queue import CODE_ATTRIBUTE, REDRIVEN_ATTRIBUTE
+from screentest.screening.table import decode
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

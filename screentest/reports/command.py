@@ -9,11 +9,11 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from screening.reasons import Language
 from screentest.aws import Access, AwsError, translated
 from screentest.display import errors, printable
 from screentest.reports.sheet import ContactSheet
 from screentest.reports.stored import entries
+from screentest.screening.reasons import Language
 from screentest.verdicts.command import Options
 from screentest.verdicts.query import PENDING, VerdictReader
 

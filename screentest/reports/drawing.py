@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from screening.reasons import explain
 from screentest.reports.entry import ReportEntry
+from screentest.screening.reasons import explain
 
 MAX_PIXELS = 100_000_000
 """Larger pictures are not decoded for a report: twice the largest that a model accepts (7000 × 7000)."""

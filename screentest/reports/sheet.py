@@ -16,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from screening.reasons import LANGUAGES, explain
 from screentest.reports.drawing import thumbnail
 from screentest.reports.entry import ReportEntry
+from screentest.screening.reasons import LANGUAGES, explain
 
 BLOCK = 50
 """Entries a block: small enough to hold in memory, large enough that ten thousand entries are 200 blocks."""

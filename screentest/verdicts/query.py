@@ -9,10 +9,10 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from screening.models import Verdict
-from screening.table import decode
 from screentest.aws import translated
 from screentest.backfill.selection import stamp
+from screentest.screening.models import Verdict
+from screentest.screening.table import decode
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -11,12 +11,12 @@ from typing import Any
 
 from PIL import Image
 
-from detection import Answer, Code, Explanation, Model
-from detection.api import DetectionApi, Request, Response
-from detection.api.fetch import Take
-from detection.api.service import AA_DETECT, FACE_DETECT
-from detection.api.urls import ImageUrl, parse
-from detection.codes import message
+from screentest.detection import Answer, Code, Explanation, Model
+from screentest.detection.api import DetectionApi, Request, Response
+from screentest.detection.api.fetch import Take
+from screentest.detection.api.service import AA_DETECT, FACE_DETECT
+from screentest.detection.api.urls import ImageUrl, parse
+from screentest.detection.codes import message
 
 URL = "https://pictures.example/portrait.jpg?X-Amz-Signature=5ec2e7"
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from api_doubles import Caller, FakeDetect, FakeFetcher, ImageHost, passed
 
-from detection.api import DetectionApi
+from screentest.detection.api import DetectionApi
 
 
 @pytest.fixture

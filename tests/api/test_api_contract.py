@@ -14,13 +14,18 @@ from api_doubles import URL, Caller, FakeFetcher, body_of, order, passed, path_o
 from hypothesis import given
 from hypothesis import strategies as st
 
-import detection
-from detection import Code, Model, UnreadablePicture
-from detection.api import Request
-from detection.api.errors import url_timeout
-from detection.api.service import AA_DETECT, FACE_DETECT, MAX_BODY_BYTES
-from detection.errors import DecoderUnavailable, PictureTooLarge, UndecodablePicture, WeightsMissing
-from detection.pictures import Header
+from screentest import detection
+from screentest.detection import Code, Model, UnreadablePicture
+from screentest.detection.api import Request
+from screentest.detection.api.errors import url_timeout
+from screentest.detection.api.service import AA_DETECT, FACE_DETECT, MAX_BODY_BYTES
+from screentest.detection.errors import (
+    DecoderUnavailable,
+    PictureTooLarge,
+    UndecodablePicture,
+    WeightsMissing,
+)
+from screentest.detection.pictures import Header
 
 MakeApi = Callable[..., Caller]
 MODELS = [str(model) for model in Model]
@@ -476,7 +481,7 @@ _json = st.recursive(
 def test_no_body_is_a_defect(model: Any, given_input: Any, parameters: Any, path: str) -> None:
     from api_doubles import FakeDetect
 
-    from detection.api import DetectionApi
+    from screentest.detection.api import DetectionApi
 
     detect = FakeDetect()
     caller = Caller(DetectionApi(detect, FakeFetcher()), detect, FakeFetcher())

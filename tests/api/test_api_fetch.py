@@ -17,11 +17,11 @@ from api_doubles import ImageHost, jpeg
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from detection.api.addresses import is_public
-from detection.api.errors import ApiError
-from detection.api.fetch import HttpFetcher, Resolver, resolve
-from detection.api.throttle import Busy, Limits, Throttle
-from detection.api.urls import parse
+from screentest.detection.api.addresses import is_public
+from screentest.detection.api.errors import ApiError
+from screentest.detection.api.fetch import HttpFetcher, Resolver, resolve
+from screentest.detection.api.throttle import Busy, Limits, Throttle
+from screentest.detection.api.urls import parse
 
 PICTURE = jpeg()
 

@@ -20,8 +20,8 @@ from api_doubles import ImageHost, jpeg, order
 from PIL import Image
 from serve_process import COMMAND, serve_process
 
-from detection.api.service import FACE_DETECT
 from screentest.demo import pictures
+from screentest.detection.api.service import FACE_DETECT
 
 linux = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="only Linux has limits to decode under"

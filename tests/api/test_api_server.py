@@ -17,15 +17,15 @@ import pytest
 from api_doubles import URL, FakeFetcher, jpeg, order, passed
 from PIL import Image
 
-from detection import Answer, Model, UnreadablePicture, confined
-from detection.api import DetectionApi, Limits, Request
-from detection.api.fetch import Take
-from detection.api.service import FACE_DETECT, MAX_BODY_BYTES
-from detection.api.urls import ImageUrl
-from detection.api.workers import Workers
-from detection.api.wsgi import application
-from detection.pictures import Header
 from screentest.cli.options import DecodeLimit
+from screentest.detection import Answer, Model, UnreadablePicture, confined
+from screentest.detection.api import DetectionApi, Limits, Request
+from screentest.detection.api.fetch import Take
+from screentest.detection.api.service import FACE_DETECT, MAX_BODY_BYTES
+from screentest.detection.api.urls import ImageUrl
+from screentest.detection.api.workers import Workers
+from screentest.detection.api.wsgi import application
+from screentest.detection.pictures import Header
 from screentest.serving import ServeError, Server, ServeSettings, build, loopback_hosts_only
 
 PATIENCE = 30.0

@@ -17,11 +17,11 @@ import pytest
 from api_doubles import ImageHost
 from serve_process import serve_process
 
-from detection.api import Limits, fetch
-from detection.api.service import MAX_BODY_BYTES
-from detection.pictures import MAX_SIDE
 from screentest import serving
 from screentest.demo import pictures
+from screentest.detection.api import Limits, fetch
+from screentest.detection.api.service import MAX_BODY_BYTES
+from screentest.detection.pictures import MAX_SIDE
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "detection-api.md"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)

@@ -19,17 +19,17 @@ from PIL import Image
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from detection import Answer, Code, Model, UnreadablePicture, confined
-from detection.answer import Check, Explanation
-from detection.api import DetectionApi
-from detection.api.fetch import MAX_BYTES
-from detection.api.wsgi import application
-from screening.reasons import explain
 from screentest.checking import CheckError, CheckSettings, run
 from screentest.checking.judge import THROTTLED_WAITS, Judge, Judgement
 from screentest.checking.show import ShowText
 from screentest.checking.sources import expand
 from screentest.cli import app
+from screentest.detection import Answer, Code, Model, UnreadablePicture, confined
+from screentest.detection.answer import Check, Explanation
+from screentest.detection.api import DetectionApi
+from screentest.detection.api.fetch import MAX_BYTES
+from screentest.detection.api.wsgi import application
+from screentest.screening.reasons import explain
 
 linux = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="only Linux has limits to decode under"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from screening.table import encode
 from screentest.backfill.queue import Lister
+from screentest.screening.table import encode
 
 MakeLister = Callable[..., Lister]
 

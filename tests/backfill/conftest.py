@@ -11,10 +11,10 @@ import pytest
 from backfill_place import Functions, MakeLister, Place
 from botocore.config import Config
 
-from screening.routes import Routes
 from screentest.backfill.queue import Chooser, Lister, Pace, Queue
 from screentest.backfill.sources import Bucket, Verdicts
 from screentest.backfill.state import Jobs
+from screentest.screening.routes import Routes
 
 KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
 

@@ -19,9 +19,9 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
-from screening.queue import CODE_ATTRIBUTE
-from screening.table import encode
 from screentest.cli import app
+from screentest.screening.queue import CODE_ATTRIBUTE
+from screentest.screening.table import encode
 from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
 
 pytestmark = pytest.mark.stack

@@ -13,10 +13,10 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from screening.backfill import Reason
 from screentest.aws import AwsError
 from screentest.backfill.batch_operations import BatchOperations, job_request, reserve
 from screentest.backfill.selection import Selection
+from screentest.screening.backfill import Reason
 
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/screentest-BatchOperationsRole"

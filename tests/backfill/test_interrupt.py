@@ -24,16 +24,16 @@ import pytest
 from aws_lambda_powertools import Logger
 from backfill_place import Place
 
-from detection import RULES_VERSION
-from screening.batch import Pipeline
-from screening.contract import Decision
-from screening.models import Verdict
-from screening.objects import Objects
-from screening.presign import Signer
-from screening.queue import UploadQueue
-from screening.screen import Screener
-from screening.table import VerdictTable, decode
-from screening.watch import Watch
+from screentest.detection import RULES_VERSION
+from screentest.screening.batch import Pipeline
+from screentest.screening.contract import Decision
+from screentest.screening.models import Verdict
+from screentest.screening.objects import Objects
+from screentest.screening.presign import Signer
+from screentest.screening.queue import UploadQueue
+from screentest.screening.screen import Screener
+from screentest.screening.table import VerdictTable, decode
+from screentest.screening.watch import Watch
 
 SECONDS = 60  # for anything to happen; a deaf process fails the test and does not hang it
 PAGE = 1000  # of S3's listing, after which the command remembers where it is

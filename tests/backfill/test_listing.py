@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from backfill_place import Functions, MakeLister, Place
 
-from screening.backfill import Reason
-from screening.events import objects_in_body
-from screening.models import ObjectRef
-from screening.routes import Routes
 from screentest.aws import AwsError
 from screentest.backfill.queue import Pace, Queue
 from screentest.backfill.selection import Listed, Selection
 from screentest.backfill.sources import BATCH_GET, Bucket, Verdicts
 from screentest.backfill.state import Job, Jobs, Phase, Request
+from screentest.screening.backfill import Reason
+from screentest.screening.events import objects_in_body
+from screentest.screening.models import ObjectRef
+from screentest.screening.routes import Routes
 
 NAMES = [f"emo/1x1/{n:02}.jpg" for n in range(10)]
 

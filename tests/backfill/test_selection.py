@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screening.backfill import Reason, message, needed
-from screening.events import objects_in_body
-from screening.models import ObjectRef, Screening, Trigger
 from screentest.aws import AwsError
 from screentest.backfill.selection import Listed, Selection, Skip, parse_size, parse_source
+from screentest.screening.backfill import Reason, message, needed
+from screentest.screening.events import objects_in_body
+from screentest.screening.models import ObjectRef, Screening, Trigger
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 EMO = Screening.of("emo-detect-v1", "1:1")

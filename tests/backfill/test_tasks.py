@@ -13,15 +13,15 @@ import pytest
 from aws_lambda_powertools import Logger
 from backfill_place import Place
 
-from screening import backfill
-from screening.contract import Decision
-from screening.errors import ConfigurationError, ScreeningError, Throttled, UnreadableEvent
-from screening.models import Verdict
-from screening.objects import Objects
-from screening.presign import Signer
-from screening.screen import Screener
-from screening.table import VerdictTable, decode
-from screening.watch import Watch
+from screentest.screening import backfill
+from screentest.screening.contract import Decision
+from screentest.screening.errors import ConfigurationError, ScreeningError, Throttled, UnreadableEvent
+from screentest.screening.models import Verdict
+from screentest.screening.objects import Objects
+from screentest.screening.presign import Signer
+from screentest.screening.screen import Screener
+from screentest.screening.table import VerdictTable, decode
+from screentest.screening.watch import Watch
 
 KEY = "emo/1x1/ann & bob ü+1%.jpg"
 

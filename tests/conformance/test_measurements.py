@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from detection.measurements import Measurements, Networks
-from detection.pictures import decode, probe
 from screentest.demo import pictures
+from screentest.detection.measurements import Measurements, Networks
+from screentest.detection.pictures import decode, probe
 
 TABLE = Path(__file__).with_name("measurements.json")
 NAMES = (

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from detection import detect
-from detection.errors import UnreadablePicture
 from screentest.demo import pictures
 from screentest.demo.cases import CASES, PREFIXES, Case, cases_of
 from screentest.demo.run import Board, Outcome, problems
+from screentest.detection import detect
+from screentest.detection.errors import UnreadablePicture
 
 PICTURES = [case for case in CASES if case.picture != "not_a_picture"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from detection import Detector
-from detection.measurements import Measurements, Networks
-from detection.pictures import decode, probe
 from screentest.demo import pictures
+from screentest.detection import Detector
+from screentest.detection.measurements import Measurements, Networks
+from screentest.detection.pictures import decode, probe
 
 
 @pytest.fixture(scope="session", autouse=True)

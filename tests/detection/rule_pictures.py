@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from detection import Model
-from detection.measurements import Networks
-from detection.vision.mesh import FaceMesh
 from screentest.demo import pictures
+from screentest.detection import Model
+from screentest.detection.measurements import Networks
+from screentest.detection.vision.mesh import FaceMesh
 
 EMO, EMOJI, ANIMATE = Model.EMO, Model.EMOJI, Model.ANIMATE_ANYONE
 SUIT, SHOE = (18, 19, 27), (60, 40, 30)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detection import boxes
+from screentest.detection import boxes
 
 # The documented samples: ratio of the printed boxes, to the pixel that rounding leaves open.
 PAIRS = [

@@ -19,11 +19,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detection import Detector, DetectorPool, Model, confined, confined_child
-from detection.confined import MIN_MEGABYTES, ConfinedDecoder
-from detection.errors import DecoderUnavailable, PictureTooLarge, UndecodablePicture, UnreadablePicture
-from detection.pictures import MAX_SIDE, Header, decode, probe
 from screentest.demo import pictures
+from screentest.detection import Detector, DetectorPool, Model, confined, confined_child
+from screentest.detection.confined import MIN_MEGABYTES, ConfinedDecoder
+from screentest.detection.errors import (
+    DecoderUnavailable,
+    PictureTooLarge,
+    UndecodablePicture,
+    UnreadablePicture,
+)
+from screentest.detection.pictures import MAX_SIDE, Header, decode, probe
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has these limits")
 
@@ -101,7 +106,7 @@ DEEDS = {
 
 
 def sabotaged(source, out, seconds):
-    from detection import pictures
+    from screentest.detection import pictures
 
     real = pictures.decode
 
@@ -355,7 +360,7 @@ class TestThePicturesDoing:
         assert first not in children()
         assert opened(saboteur, small()).image.tobytes() == expected
         (record,) = caplog.records
-        assert (record.levelno, record.name) == (logging.WARNING, "detection.confined")
+        assert (record.levelno, record.name) == (logging.WARNING, "screentest.detection.confined")
         assert sentence in record.getMessage()
 
     def test_again_and_again(self, saboteur):
@@ -546,7 +551,7 @@ class TestNothingIsLeft:
     @pytest.mark.parametrize("end", ["pass", "raise SystemExit(1)", "os._exit(0)", "os.kill(os.getpid(), 9)"])
     def test_after_the_parent(self, end):
         program = (
-            "import os; from detection.confined import ConfinedDecoder\n"
+            "import os; from screentest.detection.confined import ConfinedDecoder\n"
             f"decoder = ConfinedDecoder(); decoder.open(); print(decoder.pid, flush=True)\n{end}"
         )
         done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=False)
@@ -596,8 +601,8 @@ class TestDetectors:
 
     def test_who_does_not_ask_for_it_does_not_pay_for_it(self):
         program = (
-            "import sys, detection; detection.Detector(); "
-            "bad = {'subprocess', 'resource', 'detection.confined'} & set(sys.modules); "
+            "import sys; from screentest import detection; detection.Detector(); "
+            "bad = {'subprocess', 'resource', 'screentest.detection.confined'} & set(sys.modules); "
             "sys.exit(str(bad) if bad else 0)"
         )
         subprocess.run([sys.executable, "-c", program], check=True)

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import detection
-from detection import Code, Detector, DetectorPool, Model, codes
-from detection.errors import InvalidRatio, UnknownModel, UnreadablePicture, WeightsMissing
-from detection.vision import runtime
+from screentest import detection
 from screentest.demo import pictures
+from screentest.detection import Code, Detector, DetectorPool, Model, codes
+from screentest.detection.errors import InvalidRatio, UnknownModel, UnreadablePicture, WeightsMissing
+from screentest.detection.vision import runtime
 
 
 def test_emo_passes_with_boxes(detector):
@@ -133,8 +133,9 @@ def test_a_pool_serves_more_threads_than_it_has_detectors():
 
 def test_the_library_needs_no_aws_and_no_server():
     program = (
-        "import sys, detection; "
-        "bad = {'boto3', 'botocore', 'httpx', 'pydantic', 'screening', 'screentest', 'waitress'} & set(sys.modules); "
+        "import sys; from screentest import detection; "
+        "bad = {'boto3', 'botocore', 'httpx', 'pydantic', 'waitress'} & set(sys.modules); "
+        "bad |= {name for name in sys.modules if name.startswith(('screentest.screening', 'screentest.cli'))}; "
         "sys.exit(str(bad) if bad else 0)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

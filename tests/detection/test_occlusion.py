@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from detection.vision.crops import Region
-from detection.vision.faces import FaceDetector
-from detection.vision.mesh import FaceMesh, Mesh
-from detection.vision.occlusion import Occlusion, OcclusionNet
 from screentest.demo.pictures import source
+from screentest.detection.vision.crops import Region
+from screentest.detection.vision.faces import FaceDetector
+from screentest.detection.vision.mesh import FaceMesh, Mesh
+from screentest.detection.vision.occlusion import Occlusion, OcclusionNet
 
 PEOPLE = ("obama.jpg", "biden.jpg", "astronaut.png")
 Painter = Callable[[ImageDraw.ImageDraw, Mesh], None]

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from detection.errors import PictureTooLarge, UnreadablePicture
-from detection.pictures import decode, probe
+from screentest.detection.errors import PictureTooLarge, UnreadablePicture
+from screentest.detection.pictures import decode, probe
 
 
 def gradient(width=600, height=450):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from detection import Model, codes
-from detection.detector import RATIOS, rules
 from screentest.demo import pictures
+from screentest.detection import Model, codes
+from screentest.detection.detector import RATIOS, rules
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rule_pictures import PICTURES

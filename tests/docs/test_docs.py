@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 import yaml
 
-from screening.reasons import explain
-from screening.routes import Routes
 from screentest.cli import COMMANDS, LazyGroup
 from screentest.demo import pictures
+from screentest.screening.reasons import explain
+from screentest.screening.routes import Routes
 from screentest.stack import ACCESS_KEY, REGION, REPOSITORY, SECRET_KEY, LocalStack
 from screentest.stack.deployment import read_template
 

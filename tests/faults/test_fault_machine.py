@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, note, settings
 from hypothesis import strategies as st
 
-from screening import tags
-from screening.models import Screening, Verdict
-from screening.tags import is_ours
+from screentest.screening import tags
+from screentest.screening.models import Screening, Verdict
+from screentest.screening.tags import is_ours
 
 from . import world as w
 from .world import Fate, Function, Killed, SqsMessage, Version, World

@@ -15,17 +15,17 @@ from typing import Any
 import httpx
 import pytest
 
-from screening import tags
-from screening.batch import Pipeline
-from screening.contract import Decision
-from screening.errors import ScreeningError, StoreUnavailable, Unavailable
-from screening.models import ObjectRef, Screening
-from screening.objects import Objects, TagsConflict
-from screening.presign import Signer
-from screening.queue import UploadQueue
-from screening.screen import Screener
-from screening.table import VerdictTable, decode
-from screening.topic import Topic
+from screentest.screening import tags
+from screentest.screening.batch import Pipeline
+from screentest.screening.contract import Decision
+from screentest.screening.errors import ScreeningError, StoreUnavailable, Unavailable
+from screentest.screening.models import ObjectRef, Screening
+from screentest.screening.objects import Objects, TagsConflict
+from screentest.screening.presign import Signer
+from screentest.screening.queue import UploadQueue
+from screentest.screening.screen import Screener
+from screentest.screening.table import VerdictTable, decode
+from screentest.screening.topic import Topic
 from screentest.stack import LocalAws
 
 from . import world as w

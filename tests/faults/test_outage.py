@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from screening import events
-from screening.models import Screening
-from screening.queue import REDRIVEN_ATTRIBUTE
-from screening.records import seconds, timestamp
-from screening.screen import Attempt
+from screentest.screening import events
+from screentest.screening.models import Screening
+from screentest.screening.queue import REDRIVEN_ATTRIBUTE
+from screentest.screening.records import seconds, timestamp
+from screentest.screening.screen import Attempt
 
 from . import world as w
 from .world import Fate, Function, World

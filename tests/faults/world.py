@@ -20,11 +20,11 @@ from enum import Enum, auto
 from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
-from screening import records
-from screening.batch import Pipeline
-from screening.breaker import Breaker, BreakerPolicy
-from screening.contract import Decision
-from screening.errors import (
+from screentest.screening import records
+from screentest.screening.batch import Pipeline
+from screentest.screening.breaker import Breaker, BreakerPolicy
+from screentest.screening.contract import Decision
+from screentest.screening.errors import (
     ObjectGone,
     PictureUnreadable,
     ScreeningError,
@@ -32,13 +32,13 @@ from screening.errors import (
     Throttled,
     Unavailable,
 )
-from screening.models import ObjectRef, Screening, Trigger, Verdict
-from screening.notices import Notice
-from screening.objects import Look, TagsConflict
-from screening.records import WITNESS, Item
-from screening.retry import Waits
-from screening.routes import Route, Routes
-from screening.screen import Screener
+from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict
+from screentest.screening.notices import Notice
+from screentest.screening.objects import Look, TagsConflict
+from screentest.screening.records import WITNESS, Item
+from screentest.screening.retry import Waits
+from screentest.screening.routes import Route, Routes
+from screentest.screening.screen import Screener
 
 T = TypeVar("T")
 

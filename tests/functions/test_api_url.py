@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detection.api import DetectionApi
-from detection.api.fetch import HttpFetcher
-from detection.detector import Detector
+from screentest.detection.api import DetectionApi
+from screentest.detection.api.fetch import HttpFetcher
+from screentest.detection.detector import Detector
 
 FOLDER = Path(__file__).parents[2] / "functions" / "api"
 

@@ -21,12 +21,12 @@ from typing import Any
 
 from mutations import Case, cases
 
-from detection import DetectorPool
-from detection.api import DetectionApi, Request
-from detection.api.fetch import HttpFetcher, Take
-from detection.api.service import AA_DETECT, FACE_DETECT
-from detection.api.urls import ImageUrl, parse
-from screening.contract import code_of_reason
+from screentest.detection import DetectorPool
+from screentest.detection.api import DetectionApi, Request
+from screentest.detection.api.fetch import HttpFetcher, Take
+from screentest.detection.api.service import AA_DETECT, FACE_DETECT
+from screentest.detection.api.urls import ImageUrl, parse
+from screentest.screening.contract import code_of_reason
 
 HANG_SECONDS = 60
 MAX_MEGABYTES = 1000

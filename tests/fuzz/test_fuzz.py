@@ -23,13 +23,13 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from detection import Answer, Code, Explanation, Model, UnreadablePicture, confined
-from detection import pictures as in_process
-from detection.api import DetectionApi
-from detection.api.fetch import HttpFetcher
-from detection.api.openapi import document
-from detection.api.wsgi import application
-from detection.codes import message
+from screentest.detection import Answer, Code, Explanation, Model, UnreadablePicture, confined
+from screentest.detection import pictures as in_process
+from screentest.detection.api import DetectionApi
+from screentest.detection.api.fetch import HttpFetcher
+from screentest.detection.api.openapi import document
+from screentest.detection.api.wsgi import application
+from screentest.detection.codes import message
 
 HERE = Path(__file__).parent
 

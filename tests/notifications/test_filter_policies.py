@@ -10,8 +10,8 @@ from typing import Any
 
 import boto3
 
-from screening.notices import SUBJECT, notice, wanted
-from screening.topic import Topic
+from screentest.screening.notices import SUBJECT, notice, wanted
+from screentest.screening.topic import Topic
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "notifications.md"
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from screening.table import encode
 from screentest.demo import pictures
+from screentest.screening.table import encode
 from screentest.stack import ACCESS_KEY, REGION, REPOSITORY, SECRET_KEY, LocalStack
 from screentest.stack.deployment import read_template
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from screening import records
-from screening.models import ObjectRef, Screening
-from screening.table import VerdictTable
+from screentest.screening import records
+from screentest.screening.models import ObjectRef, Screening
+from screentest.screening.table import VerdictTable
 
 BUCKET, TABLE = "uploads-of-the-page", "verdicts-of-the-page"
 

@@ -14,9 +14,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from screening.models import Screening
 from screentest.demo import pictures
 from screentest.page import Page, PageServer, serve
+from screentest.screening.models import Screening
 from screentest.stack import LocalStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]

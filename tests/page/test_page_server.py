@@ -10,11 +10,11 @@ import pytest
 from page_bench import BUCKET, Bench
 from PIL import Image
 
-from screening.models import Screening
-from screening.routes import Route, Routes
 from screentest.page import PageServer
 from screentest.page.app import MAX_UPLOAD, Page, _Refused
 from screentest.page.choices import offered
+from screentest.screening.models import Screening
+from screentest.screening.routes import Route, Routes
 
 pytestmark = pytest.mark.stack
 

@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 from page_bench import BUCKET, TABLE, Bench
 from typer.testing import CliRunner
 
-from screening.models import ObjectRef, Screening
 from screentest.cli.report import app
 from screentest.demo import pictures
 from screentest.reports import stored
+from screentest.screening.models import ObjectRef, Screening
 
 pytestmark = pytest.mark.stack
 

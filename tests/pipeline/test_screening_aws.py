@@ -22,10 +22,10 @@ from botocore.loaders import Loader
 from moto import mock_aws
 from queue_messages import queued
 
-from screening import bootstrap, records, table, tags
-from screening.batch import Pipeline
-from screening.client import DetectionClient
-from screening.errors import (
+from screentest.screening import bootstrap, records, table, tags
+from screentest.screening.batch import Pipeline
+from screentest.screening.client import DetectionClient
+from screentest.screening.errors import (
     AccessDenied,
     ObjectGone,
     ScreeningError,
@@ -33,12 +33,12 @@ from screening.errors import (
     StoreUnavailable,
     Throttled,
 )
-from screening.models import ObjectRef, Screening
-from screening.objects import Objects, TagsConflict
-from screening.presign import LIFETIME, Signer
-from screening.queue import CODE_ATTRIBUTE
-from screening.settings import Settings
-from screening.watch import Watch
+from screentest.screening.models import ObjectRef, Screening
+from screentest.screening.objects import Objects, TagsConflict
+from screentest.screening.presign import LIFETIME, Signer
+from screentest.screening.queue import CODE_ATTRIBUTE
+from screentest.screening.settings import Settings
+from screentest.screening.watch import Watch
 
 REGION = "us-east-1"
 EMO = Screening.of("emo-detect-v1")

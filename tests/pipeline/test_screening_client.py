@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from screening import ConfigurationError, DetectionClient, Timeouts, Unavailable, Verdict
+from screentest.screening import ConfigurationError, DetectionClient, Timeouts, Unavailable, Verdict
 
 PASS = {
     "output": {"check_pass": True, "face_bbox": [1, 2, 3, 4], "ext_bbox": [0, 0, 9, 9]},
@@ -179,7 +179,7 @@ def test_nobody_listens() -> None:
 
 def test_the_client_needs_neither_aws_nor_settings() -> None:
     program = (
-        "import sys; from screening import DetectionClient; DetectionClient('http://127.0.0.1:1');"
+        "import sys; from screentest.screening import DetectionClient; DetectionClient('http://127.0.0.1:1');"
         "sys.exit(any(m.split('.')[0] in ('boto3', 'botocore', 'aws_lambda_powertools') for m in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", program], check=True, env={})

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screening import contract
-from screening.contract import Decision, interpret
-from screening.errors import (
+from screentest.screening import contract
+from screentest.screening.contract import Decision, interpret
+from screentest.screening.errors import (
     ConfigurationError,
     DetectorError,
     PictureUnreadable,
     Throttled,
     Unavailable,
 )
-from screening.models import Verdict
+from screentest.screening.models import Verdict
 
 EMO, EMOJI, AA = "emo-detect-v1", "emoji-detect-v1", "animate-anyone-detect-gen2"
 USAGE = {"usage": {"image_count": 1}, "request_id": "c56f62df"}

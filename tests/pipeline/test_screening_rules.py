@@ -12,14 +12,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from screening import events, notices, records, routes, tags
-from screening.breaker import Breaker, BreakerPolicy
-from screening.contract import Decision
-from screening.errors import BreakerOpen, UnreadableEvent
-from screening.models import ObjectRef, Screening, Trigger, Verdict, is_later
-from screening.records import Again, Standing
-from screening.retry import Waits
-from screening.routes import Routes
+from screentest.screening import events, notices, records, routes, tags
+from screentest.screening.breaker import Breaker, BreakerPolicy
+from screentest.screening.contract import Decision
+from screentest.screening.errors import BreakerOpen, UnreadableEvent
+from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict, is_later
+from screentest.screening.records import Again, Standing
+from screentest.screening.retry import Waits
+from screentest.screening.routes import Routes
 
 EVENTS = Path(__file__).parents[2] / "events"
 EMO, HALF, EMOJI = (

@@ -11,12 +11,12 @@ from aws_lambda_powertools import Logger
 from queue_messages import queued
 from template.cloudformation import effective, resources
 
-from screening import bootstrap, events
-from screening.batch import Pipeline
-from screening.errors import SettingsError, StoreUnavailable
-from screening.models import ObjectRef, Trigger
-from screening.screen import Report
-from screening.watch import Watch
+from screentest.screening import bootstrap, events
+from screentest.screening.batch import Pipeline
+from screentest.screening.errors import SettingsError, StoreUnavailable
+from screentest.screening.models import ObjectRef, Trigger
+from screentest.screening.screen import Report
+from screentest.screening.watch import Watch
 
 STACK = "portraits"
 ALARM = resources(effective(), "AWS::CloudWatch::Alarm")["NothingScreenedAlarm"]

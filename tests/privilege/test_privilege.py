@@ -25,11 +25,11 @@ import pytest
 from PIL import Image
 from template.cloudformation import as_list, effective, resources
 
-from detection.api import DetectionApi
-from detection.api.fetch import HttpFetcher
-from detection.api.wsgi import application
-from detection.detector import DetectorPool
 from screentest.demo import pictures
+from screentest.detection.api import DetectionApi
+from screentest.detection.api.fetch import HttpFetcher
+from screentest.detection.api.wsgi import application
+from screentest.detection.detector import DetectorPool
 from screentest.stack import LOCAL_PARAMETERS, Deployment, LocalAws, deploy
 
 pytestmark = pytest.mark.stack

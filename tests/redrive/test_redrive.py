@@ -9,11 +9,11 @@ from typing import Any
 import boto3
 import pytest
 
-from screening.models import ObjectRef
-from screening.queue import CODE_ATTRIBUTE, REDRIVEN_ATTRIBUTE
-from screening.table import encode
 from screentest.aws import AwsError
 from screentest.redrive.letters import NO_CODE, Codes, DeadLetters, Filters, Letter, parse_age
+from screentest.screening.models import ObjectRef
+from screentest.screening.queue import CODE_ATTRIBUTE, REDRIVEN_ATTRIBUTE
+from screentest.screening.table import encode
 
 NOW = 1_790_000_000.0
 

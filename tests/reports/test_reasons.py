@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import detection
-from screening import errors
-from screening.reasons import LANGUAGES, _words, explain, listed, pick_language
+from screentest import detection
+from screentest.screening import errors
+from screentest.screening.reasons import LANGUAGES, _words, explain, listed, pick_language
 
 MODELS = ("emo-detect-v1", "emoji-detect-v1", "animate-anyone-detect-gen2")
 

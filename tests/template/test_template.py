@@ -21,8 +21,8 @@ from template.cloudformation import (
     statements,
 )
 
-from screening.routes import Routes
-from screening.settings import Settings
+from screentest.screening.routes import Routes
+from screentest.screening.settings import Settings
 
 VARIANTS = {"default": {}, "everything": EVERYTHING, "existing bucket": EXISTING_BUCKET}
 DESIGNED_OUTPUTS = {

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from screening.table import encode
+from screentest.screening.table import encode
 
 Table = tuple[Any, str]
 

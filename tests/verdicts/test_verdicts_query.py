@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from screening.table import decode
+from screentest.screening.table import decode
 from screentest.verdicts.query import Question, VerdictReader
 
 Table = tuple[Any, str]

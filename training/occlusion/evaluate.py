@@ -25,8 +25,8 @@ import occluders as o
 import samples as s
 
 from benchmarks.accuracy import HELD_OUT, wilson
-from detection.vision.crops import Region
-from detection.vision.occlusion import OcclusionNet
+from screentest.detection.vision.crops import Region
+from screentest.detection.vision.occlusion import OcclusionNet
 
 HAND_AT_FACE = {"DhanushAyogya750", "parvathi_1", "angela_davis_2", "Virginia_Woolf_1927", "kamal_eyes"}
 HAND_AT_FACE |= {"Haruki-Murakami-e1424184918550-298x300", "beardswomen-2", "TWIF-Murakami", "angela_davis_1"}

@@ -26,10 +26,10 @@ from occluders import INNER, OVAL, Face
 from repositories import SOURCES, contents, files
 from samples import BASE_REACH
 
-from detection.vision.crops import Region, cut
-from detection.vision.faces import FaceDetector
-from detection.vision.hands import HandDetector
-from detection.vision.mesh import FaceMesh
+from screentest.detection.vision.crops import Region, cut
+from screentest.detection.vision.faces import FaceDetector
+from screentest.detection.vision.hands import HandDetector
+from screentest.detection.vision.mesh import FaceMesh
 
 SIZE = 288
 FACE_MIN = 0.5

@@ -171,8 +171,8 @@ def frame(face: o.Face, rng: o.Rng) -> None:
 
 def _mirror_table() -> np.ndarray:
     """For each of the 478 points the one on the other side, from the canonical face's symmetry."""
-    from detection.vision.mesh import _parse
-    from detection.vision.runtime import WEIGHTS
+    from screentest.detection.vision.mesh import _parse
+    from screentest.detection.vision.runtime import WEIGHTS
 
     vertices, _ = _parse((WEIGHTS / "geometry_pipeline_metadata_landmarks.binarypb").read_bytes())
     flipped = vertices * [-1, 1, 1]

@@ -1,0 +1,125 @@
+"""What a detector answers: plain typed data, and its form on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from screentest.detection.codes import Code, Model
+
+Box = tuple[int, int, int, int]
+"""`(x1, y1, x2, y2)`, integer pixels of the upright picture, origin top left."""
+
+Point = tuple[float, float]
+"""`(x, y)`, pixels of the upright picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule as it was applied.
+
+    Attributes:
+        rule: the rule's name, as in `docs/detection.md`.
+        value: what was measured, in `unit`; `None` where it could not be measured, and the rule did not apply.
+        limit: the threshold in words, such as `at most 42`.
+        unit: of value and limit; empty for ratios and probabilities.
+        code: what a failure answers.
+        failed: whether the rule rejected the picture.
+    """
+
+    rule: str
+    value: float | None
+    limit: str
+    unit: str
+    code: Code
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Every measurement that was taken, and what decided.
+
+    Attributes:
+        checks: the rules in the order in which they were applied; the first failure is the last one.
+        decided_by: name of the rule that rejected the picture, `None` on a pass.
+        measurements: further figures by name.
+        boxes: named boxes `(x1, y1, x2, y2)` in pixels of the upright picture: `face`, `person`, `other person 1` …
+        landmarks: named point sets in pixels of the upright picture: `face`, `body`, `hands`.
+    """
+
+    checks: tuple[Check, ...] = ()
+    decided_by: str | None = None
+    measurements: Mapping[str, float] = field(default_factory=dict)
+    boxes: Mapping[str, tuple[float, float, float, float]] = field(default_factory=dict)
+    landmarks: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready form, figures rounded to four places."""
+        return {
+            "decided_by": self.decided_by,
+            "checks": [
+                {
+                    "rule": c.rule,
+                    "value": None if c.value is None else round(c.value, 4),
+                    "limit": c.limit,
+                    "unit": c.unit,
+                    "code": str(c.code),
+                    "failed": c.failed,
+                }
+                for c in self.checks
+            ],
+            "measurements": {name: round(value, 4) for name, value in self.measurements.items()},
+            "boxes": {name: [round(v, 1) for v in box] for name, box in self.boxes.items()},
+            "landmarks": {
+                name: [[round(x, 1), round(y, 1)] for x, y in points]
+                for name, points in self.landmarks.items()
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A detector's verdict on one picture.
+
+    Attributes:
+        model: which detector judged.
+        ratio: `1:1` or `3:4`; always `1:1` for Emoji and AnimateAnyone.
+        passed: whether the picture can drive the video.
+        code: why not; `None` on a pass.
+        message: the literal wire text of `code`; empty on a pass.
+        face_bbox: the square face box; only on a pass of EMO and Emoji.
+        ext_bbox: the extended box; only on a pass of EMO and Emoji.
+        body_style: `full` or `half` on a pass of AnimateAnyone, else empty.
+        humanoid: whether a person was found at all.
+        width: of the upright picture, pixels.
+        height: of the upright picture, pixels.
+        explanation: what was measured and what decided.
+    """
+
+    model: Model
+    ratio: str
+    passed: bool
+    code: Code | None
+    message: str
+    face_bbox: Box | None
+    ext_bbox: Box | None
+    body_style: str
+    humanoid: bool
+    width: int
+    height: int
+    explanation: Explanation
+
+    def output(self) -> dict[str, Any]:
+        """The wire's `output` object as the retired service documents its responses."""
+        if self.model is Model.ANIMATE_ANYONE:
+            if self.passed:
+                return {"check_pass": True, "bodystyle": self.body_style}
+            return {"check_pass": False, "reason": self.message, "bodystyle": ""}
+        failure = {"code": str(self.code), "message": self.message}
+        face, ext = list(self.face_bbox or ()), list(self.ext_bbox or ())
+        if self.model is Model.EMOJI:
+            return {"bbox_face": face, "ext_bbox_face": ext} if self.passed else failure
+        if self.passed:
+            return {"check_pass": True, "humanoid": self.humanoid, "face_bbox": face, "ext_bbox": ext}
+        return {"check_pass": False, "humanoid": self.humanoid, **failure}

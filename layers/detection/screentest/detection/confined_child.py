@@ -1,0 +1,185 @@
+"""The process that decodes for `confined`: picture files in, pixels out, under limits of the system.
+
+It is run by its path, isolated and without the start-up files of site-packages, and finds Pillow and numpy where its
+parent has them. Limits are set after the imports and before the first picture. What it says is bytes of a fixed form
+(`REQUEST`, `REPLY`): nothing in it can execute anything.
+
+It ends when its input does, that is with its parent, or when a limit ends it; signals that ask for an end are for the
+parent, which finishes what was begun.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import signal
+import struct
+import sys
+import time
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from screentest.detection.pictures import Picture
+
+HERE = Path(__file__).parent
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
+
+REQUEST = struct.Struct("!cBIIQ")
+"""What to do, the picture's format, width and height (for `DECODE`), bytes of the file that follows."""
+
+REPLY = struct.Struct("!cIIIIQ")
+"""What came of it, upright width and height, those of the decoded frame, bytes that follow: pixels or a sentence."""
+
+PROBE, DECODE = b"p", b"d"
+READY, FAILED = b"r", b"f"
+TAKEN = b"t"
+"""Said when the whole file is here and nobody has looked at it: what happens from now on is the picture's doing."""
+HEADER, PICTURE, UNREADABLE, TOO_LARGE, MEMORY = b"h", b"i", b"u", b"l", b"m"
+
+TEXT_BYTES = 200
+"""Of a sentence at most."""
+
+PIXELS, PIXEL_BYTES = "RGBX", 4
+"""Pillow's own form of RGB pixels in memory: neither side has to repack them."""
+
+STRIP_BYTES = 256 * 1024
+"""Pixels are sent in strips of about so many bytes: the child does not hold the picture twice."""
+
+OPEN_FILES = 16
+"""Three pipes and a spare, and what an import that was not foreseen needs for a moment."""
+
+_EXIF = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+
+
+def _limit(megabytes: int) -> None:
+    """Limit address space to what there is and `megabytes` more; no core dumps, no bytes written to files, few files.
+    Hard limits are set too, so that nothing can raise them again."""
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    room = pages * resource.getpagesize() + megabytes * 1024 * 1024
+    for kind, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_AS, room),
+    ):
+        resource.setrlimit(kind, (value, value))
+
+
+def _allow_processor_time(seconds: int) -> None:
+    """Processor time for one picture, of two threads, as libwebp has them. The parent ends what takes too long by the
+    clock; this holds where the parent has gone meanwhile."""
+    import resource
+
+    soft = int(time.process_time()) + 2 * seconds + 1
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard < 0 else min(soft, hard), hard))
+
+
+def _rehearse() -> None:
+    """Decode a picture of every format: loads what Pillow loads late, and shows that the limits leave room to work."""
+    from PIL import Image
+
+    from screentest.detection.pictures import decode, probe
+
+    for kind in FORMATS:
+        out = io.BytesIO()
+        exif = {} if kind == "BMP" else {"exif": _EXIF}
+        Image.new("RGB", (16, 8)).save(out, kind, **exif)
+        decode(out.getvalue(), probe(out.getvalue()))
+
+
+def _send(out: int, *parts: bytes) -> None:
+    for part in parts:
+        view = memoryview(part)
+        while view:
+            view = view[os.write(out, view) :]
+
+
+def _say(out: int, kind: bytes, text: object = "") -> None:
+    said = str(text).encode("utf-8", "replace")[:TEXT_BYTES]
+    _send(out, REPLY.pack(kind, 0, 0, 0, 0, len(said)), said)
+
+
+def _send_picture(out: int, picture: Picture) -> None:
+    width, height = picture.size
+    _send(
+        out, REPLY.pack(PICTURE, picture.width, picture.height, width, height, PIXEL_BYTES * width * height)
+    )
+    rows = max(1, STRIP_BYTES // (PIXEL_BYTES * width))
+    for y in range(0, height, rows):
+        _send(out, picture.image.crop((0, y, width, min(y + rows, height))).tobytes("raw", PIXELS))
+
+
+def _look(source: BinaryIO, out: int, head: bytes, seconds: int) -> Picture | None:
+    """Take a file, say so, and answer with its header or return its pixels."""
+    from screentest.detection.pictures import Header, decode, probe
+
+    kind, number, width, height, length = REQUEST.unpack(head)
+    data = source.read(length)
+    if len(data) < length:
+        raise EOFError
+    _send(out, TAKEN)
+    _allow_processor_time(seconds)
+    if kind == DECODE:
+        return decode(data, Header(FORMATS[number], width, height))
+    header = probe(data)
+    _send(out, REPLY.pack(HEADER, header.width, header.height, 0, 0, 0))
+    return None
+
+
+def serve(source: BinaryIO, out: int, seconds: int) -> None:
+    """Answer requests until there are no more, or memory has run out: then a new process is worth more."""
+    from screentest.detection.errors import PictureTooLarge, UnreadablePicture
+
+    while len(head := source.read(REQUEST.size)) == REQUEST.size:
+        try:
+            picture = _look(source, out, head, seconds)
+        except EOFError:
+            return
+        except MemoryError:
+            _say(out, MEMORY)
+            return
+        except PictureTooLarge as error:
+            _say(out, TOO_LARGE, error)
+        except UnreadablePicture as error:
+            _say(out, UNREADABLE, error)
+        else:
+            if picture is not None:
+                _send_picture(out, picture)
+            del picture  # the next one needs its memory
+
+
+def main(megabytes: str, seconds: str, *folders: str) -> None:
+    """The process: `megabytes` to decode in, `seconds` of processor time a picture, folders of packages."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    out = os.dup(1)
+    os.dup2(2, 1)  # whatever a library may print must not be taken for an answer
+    try:
+        sys.path.extend(folders)
+        # The package without its own start, which would bring the networks and their hundreds of megabytes along.
+        for name, folder in (("screentest", HERE.parent), ("screentest.detection", HERE)):
+            package = types.ModuleType(name)
+            package.__path__ = [str(folder)]
+            sys.modules[name] = package
+        for name in ("Bmp", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
+            importlib.import_module(f"PIL.{name}ImagePlugin")
+        _rehearse()
+        _limit(int(megabytes))
+        _rehearse()
+    except Exception as error:
+        _say(out, FAILED, f"{type(error).__name__}: {error}")
+        raise SystemExit(1) from error
+    _say(out, READY)
+    with open(0, "rb") as source:
+        serve(source, out, int(seconds))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

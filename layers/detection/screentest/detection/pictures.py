@@ -1,0 +1,208 @@
+"""Bytes to upright RGB pixels, or a clear error.
+
+Nothing is decoded before the header has said format and size. JPEG is decoded at the smallest of libjpeg's scales that
+leaves what the measurements need; other formats are reduced by a whole factor afterwards.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from screentest.detection.errors import PictureTooLarge, UnreadablePicture
+
+Pixels = npt.NDArray[np.uint8]
+
+MAX_SIDE = 16_383
+"""A side that no legal picture has (7000 at most): longer ones are refused before a decoder sees them."""
+
+MAX_PIXELS = 7_000 * 7_000
+"""The most pixels that a legal picture has: EMO's and Emoji's limit on both sides."""
+
+WORKING_SIDE = 1_400
+"""The decoded picture keeps a longer side of at least this many pixels. A face of the smallest accepted share (0.08 of
+the shorter side at 3:4) still has over 70 pixels in a 3:2 picture; the mesh grows unreliable below 60."""
+
+Image.MAX_IMAGE_PIXELS = None  # ours is checked on the header, with our own error
+
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SWAPPING = {_UPRIGHT[value] for value in (5, 6, 7, 8)}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a picture's header says. Sizes are as stored: orientation may swap them, limits do not care."""
+
+    format: str
+    width: int
+    height: int
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    # Pillow's WebP reader allocates the whole canvas when it opens a file, so its header is read here.
+    kind = data[12:16]
+    if kind == b"VP8 ":
+        if data[23:26] != b"\x9d\x01\x2a":
+            raise UnreadablePicture("the WebP picture has no key frame")
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    if kind == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    raise UnreadablePicture("the WebP picture has no image chunk")
+
+
+def sniff(data: bytes) -> str:
+    if data[:3] == b"\xff\xd8\xff":
+        return "JPEG"
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return "PNG"
+    if data[:2] == b"BM":
+        return "BMP"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    raise UnreadablePicture("not a JPEG, PNG, BMP or WebP picture" if data else "the file is empty")
+
+
+def probe(data: bytes) -> Header:
+    """Format by magic bytes and size by header; nothing is decoded.
+
+    Raises:
+        UnreadablePicture: no such picture.
+        PictureTooLarge: more than any detector takes.
+    """
+    kind = sniff(data)
+    try:
+        if kind == "WEBP":
+            width, height = _webp_size(data)
+        else:
+            with Image.open(io.BytesIO(data), formats=(kind,)) as image:
+                width, height = image.size
+    except UnreadablePicture:
+        raise
+    except Exception as error:
+        raise UnreadablePicture(f"the {kind} header is broken: {error}") from error
+    if width < 1 or height < 1:
+        raise UnreadablePicture(f"the {kind} header names an empty picture")
+    if max(width, height) > MAX_SIDE:
+        raise PictureTooLarge(f"{width} x {height} pixels: no side may be longer than {MAX_SIDE}")
+    return Header(kind, width, height)
+
+
+class Picture:
+    """An upright RGB picture, possibly decoded at a reduced scale.
+
+    Attributes:
+        image: the decoded pixels, mode RGB; its frame is the *working frame*.
+        width, height: the upright picture's own size in pixels.
+    """
+
+    def __init__(self, image: Image.Image, width: int, height: int) -> None:
+        self.image = image
+        self.width = width
+        self.height = height
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the working frame."""
+        return self.image.size
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Factors from the working frame to the upright picture, x and y."""
+        return self.width / self.image.width, self.height / self.image.height
+
+    @cached_property
+    def small(self) -> Image.Image:
+        """The working picture reduced by a whole factor to a longer side of 512 to 1023: source of all thumbnails."""
+        factor = max(self.image.size) // 512
+        return self.image.reduce(factor) if factor > 1 else self.image
+
+
+def _flatten(image: Image.Image, transparency: bool) -> Image.Image:
+    """Any mode to RGB; transparency on white, sixteen bits scaled to eight."""
+    if image.mode == "RGB" and not transparency:
+        return image
+    if image.mode.startswith("I"):
+        # Pillow's own conversion from sixteen bits would clip instead of scaling.
+        values = np.clip(np.asarray(image), 0, 65_535) >> 8
+        return Image.fromarray(values.astype(np.uint8)).convert("RGB")
+    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or transparency:
+        image = image.convert("RGBA")
+        canvas = Image.new("RGB", image.size, "white")
+        canvas.paste(image, mask=image.getchannel("A"))
+        return canvas
+    return image.convert("RGB")
+
+
+def decode(data: bytes, header: Header) -> Picture:
+    """Decode `data`, whose header was probed, upright and in RGB.
+
+    Raises:
+        PictureTooLarge: more pixels than any legal picture has.
+        UnreadablePicture: truncated or broken.
+    """
+    if header.width * header.height > MAX_PIXELS:
+        raise PictureTooLarge(f"{header.width} x {header.height} pixels are more than {MAX_PIXELS:,}")
+    try:
+        return _decode(data, header)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise UnreadablePicture(f"the {header.format} picture is broken: {error}") from error
+
+
+def _decode(data: bytes, header: Header) -> Picture:
+    with Image.open(io.BytesIO(data), formats=(header.format,)) as opened:
+        image: Image.Image = opened
+        if image.size != (header.width, header.height):
+            raise UnreadablePicture("the size in the header is not the size of the picture")
+        factor = max(image.size) // WORKING_SIDE
+        if header.format == "JPEG" and factor > 1:
+            opened.draft(None, (-(-image.width // factor), -(-image.height // factor)))
+        if header.format == "WEBP":
+            image = _first_frame(opened)
+        else:
+            image.load()
+        # PNG may keep its orientation behind the pixels.
+        turn = _UPRIGHT.get(opened.getexif().get(_ORIENTATION, 1))
+        transparency = "transparency" in image.info
+        if (
+            factor > 1
+            and image.size == (header.width, header.height)
+            and image.mode in {"L", "RGB", "RGBX", "RGBA", "CMYK"}
+        ):
+            image = image.reduce(factor)
+        image = _flatten(image, transparency)
+    if turn is None:
+        return Picture(image, header.width, header.height)
+    width, height = (header.height, header.width) if turn in _SWAPPING else (header.width, header.height)
+    return Picture(image.transpose(turn), width, height)
+
+
+def _first_frame(opened: Image.Image) -> Image.Image:
+    """The pixels of a WebP picture, without libwebp's two canvases behind them, and without a copy: Pillow's own way
+    holds four of them at a time, 784 MB for the largest legal picture."""
+    decoder, opened._decoder = opened._decoder, None  # type: ignore[attr-defined]
+    frame = decoder.get_next()
+    if frame is None:
+        raise UnreadablePicture("the WebP picture has no whole frame")
+    mode = opened.rawmode  # type: ignore[attr-defined]
+    return Image.frombuffer(mode, opened.size, frame[0], "raw", mode, 0, 1)

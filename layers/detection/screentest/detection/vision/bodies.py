@@ -1,0 +1,67 @@
+"""Persons: MoveNet MultiPose Lightning (256 x 256), up to six, with the seventeen COCO key points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from screentest.detection.vision.crops import Points, letterbox
+from screentest.detection.vision.runtime import Array, Network
+from screentest.detection.vision.ssd import overlap
+
+NOSE, LEFT_EYE, RIGHT_EYE, LEFT_EAR, RIGHT_EAR = range(5)
+LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_ELBOW, RIGHT_ELBOW, LEFT_WRIST, RIGHT_WRIST = range(5, 11)
+LEFT_HIP, RIGHT_HIP, LEFT_KNEE, RIGHT_KNEE, LEFT_ANKLE, RIGHT_ANKLE = range(11, 17)
+
+_SIZE = 256
+_SAME = 0.6
+"""Boxes that overlap by more are one person seen twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Box `(x1, y1, x2, y2)` and points `(17, 2)` in pixels of the working frame, each point with its score."""
+
+    box: tuple[float, float, float, float]
+    score: float
+    points: Points
+    scores: Array
+
+    @property
+    def head_score(self) -> float:
+        """Best score of nose, eyes and ears."""
+        return float(self.scores[:5].max())
+
+    @property
+    def head(self) -> tuple[float, float]:
+        """Score-weighted mean of nose, eyes and ears, pixels of the working frame."""
+        weights = self.scores[:5] + 1e-6
+        x, y = np.average(self.points[:5], axis=0, weights=weights)
+        return float(x), float(y)
+
+
+class BodyDetector:
+    """The network."""
+
+    def __init__(self) -> None:
+        self._network = Network("movenet_multipose_256.tflite")
+
+    def __call__(self, image: Image.Image, least: float) -> list[Person]:
+        """Persons of score `least` or more, best first."""
+        pixels, region = letterbox(image, _SIZE, centred=False)
+        rows = self._network(pixels[None].astype(np.int32))[0][0]
+        people: list[Person] = []
+        for row in sorted(rows, key=lambda r: -float(r[55])):
+            if row[55] < least:
+                break
+            corners = region.to_picture(row[[52, 51, 54, 53]].reshape(2, 2))
+            box = (float(corners[0, 0]), float(corners[0, 1]), float(corners[1, 0]), float(corners[1, 1]))
+            if any(overlap(box, other.box) > _SAME for other in people):
+                continue
+            marks = row[:51].reshape(17, 3)
+            people.append(
+                Person(box, float(row[55]), region.to_picture(marks[:, [1, 0]]), marks[:, 2].copy())
+            )
+        return people

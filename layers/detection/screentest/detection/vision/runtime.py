@@ -1,0 +1,49 @@
+"""Running `.tflite` files: one interpreter a network, opened when first used, one thread."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from screentest.detection.errors import WeightsMissing
+
+WEIGHTS = Path(__file__).parent.parent / "weights"
+
+Array = npt.NDArray[np.float32]
+
+
+class Network:
+    """A network with one input. Not safe for use by two threads at once.
+
+    Args:
+        file: name of the file in the package's `weights` folder.
+
+    Raises:
+        WeightsMissing: the file is not there.
+    """
+
+    def __init__(self, file: str) -> None:
+        path = WEIGHTS / file
+        if not path.is_file():
+            raise WeightsMissing(path)
+        from ai_edge_litert.interpreter import Interpreter
+
+        # More threads bring nothing at these sizes; Lambda and the worker pool scale by process and thread instead.
+        self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+        self._interpreter.allocate_tensors()
+        self._input: int = self._interpreter.get_input_details()[0]["index"]
+        self._outputs: list[int] = [o["index"] for o in self._interpreter.get_output_details()]
+
+    def __call__(self, tensor: npt.NDArray[Any], *wanted: int) -> list[Array]:
+        """Run once; the outputs numbered in `wanted`, in the file's order, or all of them, as copies."""
+        self._interpreter.set_tensor(self._input, tensor)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(self._outputs[i]) for i in wanted or range(len(self._outputs))]
+
+
+def sigmoid(values: Array) -> Array:
+    """Logistic function, safe for large logits."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(values, -80, 80))), np.float32)

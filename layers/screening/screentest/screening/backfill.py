@@ -1,0 +1,207 @@
+"""What was in a bucket before: which objects still need a screening, and the tasks of S3 Batch Operations.
+
+A backfill reaches the function on two ways. Its own queue holds messages in the shape of S3's EventBridge events, with
+`SOURCE` for the source; `events` reads them like any other. S3 Batch Operations calls with one task at a time, in the
+invocation schemas 1.0 and 2.0 (S3 user guide, "Invoke AWS Lambda function").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from screentest.screening import events, records
+from screentest.screening.errors import ObjectGone, ScreeningError, UnreadableEvent
+from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict
+from screentest.screening.outcomes import outcome
+from screentest.screening.records import Again
+from screentest.screening.screen import Attempt, Report, Screener
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes.s3_batch_operation_event import S3BatchOperationEvent
+
+    from screentest.screening.batch import Context
+    from screentest.screening.watch import Watch
+
+ResultCode = Literal["Succeeded", "TemporaryFailure", "PermanentFailure"]
+
+ONLY: Final = "only"
+"""User argument: the reasons, joined by commas, for which objects are screened; absent for all."""
+
+
+class Reason(StrEnum):
+    """Why an object still needs a screening."""
+
+    NEW = "new"
+    OUTDATED = "outdated"
+    ERROR = "error"
+
+
+def message(ref: ObjectRef) -> str:
+    """The body of a message in the backfill queue."""
+    described = {"key": ref.key, "size": ref.size, "etag": ref.etag, "version-id": ref.version_id}
+    return json.dumps(
+        {
+            "source": events.BACKFILL_SOURCE,
+            "detail-type": events.BACKFILL_TYPE,
+            "time": ref.last_modified,
+            "detail": {
+                "bucket": {"name": ref.bucket},
+                "object": {name: value for name, value in described.items() if value is not None},
+            },
+        },
+        ensure_ascii=False,
+    )
+
+
+def needed(
+    ref: ObjectRef,
+    screenings: Iterable[Screening],
+    items: Mapping[str, Mapping[str, Any]],
+    rules_version: str | None,
+) -> frozenset[Reason]:
+    """Why an object needs a screening by the current rules; empty where all is decided.
+
+    Args:
+        screenings: that its key is routed to.
+        items: the stored items of this object by sort key.
+        rules_version: of the deployed detector; None where it names none, so that nothing is ever outdated.
+    """
+    reasons = set()
+    for screening in screenings:
+        item = items.get(screening.sort_key(ref.version_id), {})
+        other_upload = not ref.version_id and item.get("etag") not in (None, ref.etag)
+        if other_upload or "verdict" not in item or "lease_until" in item:
+            reasons.add(Reason.NEW)
+        elif item["verdict"] == Verdict.ERROR:
+            reasons.add(Reason.ERROR)
+        elif rules_version is not None and item.get("rules_version") != rules_version:
+            reasons.add(Reason.OUTDATED)
+    return frozenset(reasons)
+
+
+def is_task(event: object) -> bool:
+    """Whether S3 Batch Operations is calling."""
+    return isinstance(event, Mapping) and "invocationSchemaVersion" in event and "tasks" in event
+
+
+class Tasks:
+    """Answers S3 Batch Operations, one task an invocation.
+
+    What S3 cannot filter by is skipped here, as `Succeeded`: verdicts that stand. `TemporaryFailure` is tried again by
+    S3 until the job ends; `PermanentFailure` has a verdict `error`, a notice and a line in the completion report.
+    """
+
+    def __init__(self, screener: Screener, watch: Watch) -> None:
+        self._screener = screener
+        self._watch = watch
+
+    def __call__(self, event: Any, context: Context) -> dict[str, Any]:
+        """The response for one invocation.
+
+        Raises:
+            UnreadableEvent: not the one task that S3 documents.
+        """
+        from aws_lambda_powertools.utilities.data_classes.s3_batch_operation_event import (
+            S3BatchOperationEvent,
+            S3BatchOperationResponse,
+        )
+
+        call = S3BatchOperationEvent(event)
+        try:
+            task = call.task
+            response = S3BatchOperationResponse(
+                call.invocation_schema_version, call.invocation_id, "PermanentFailure"
+            )
+            only = _reasons(call.job.user_arguments)
+            task_id = task.task_id
+        except (KeyError, TypeError, ValueError, StopIteration) as error:
+            raise UnreadableEvent("not a task of S3 Batch Operations, schema 1.0 or 2.0") from error
+        self._watch.begin(getattr(context, "aws_request_id", None))
+        try:
+            code, text = self._carry_out(call, only, lambda: context.get_remaining_time_in_millis() / 1000)
+        finally:
+            self._watch.flush()
+        response.add_result(task.build_task_batch_response(code, text))
+        assert response.results[0].task_id == task_id
+        return response.asdict()
+
+    def _carry_out(
+        self, call: S3BatchOperationEvent, only: frozenset[Reason], remaining: Callable[[], float]
+    ) -> tuple[ResultCode, str]:
+        task = call.task
+        try:
+            named = ObjectRef(
+                bucket=task.s3_bucket,
+                # S3 encodes it as in its notifications; strictly, where the data class would put question marks.
+                key=events.decode_key(task["s3Key"]),
+                version_id=task.s3_version_id or None,
+                trigger=Trigger.BACKFILL,
+            )
+        except (KeyError, ValueError):
+            return "PermanentFailure", "the task names no object"
+        try:
+            return self._screen(named, only, remaining)
+        except ObjectGone:
+            return "Succeeded", "skipped: the object is gone"
+        except ScreeningError as error:
+            self._watch.troubled(named, None, error)
+            return "TemporaryFailure" if outcome(error).retried else "PermanentFailure", _why(error)
+
+    def _screen(
+        self, named: ObjectRef, only: frozenset[Reason], remaining: Callable[[], float]
+    ) -> tuple[ResultCode, str]:
+        look = self._screener.objects.head(named)
+        version = look.version_id if look.version_id != "null" else None
+        ref = ObjectRef(
+            bucket=named.bucket,
+            key=named.key,
+            version_id=named.version_id or version,
+            etag=look.etag,
+            size=look.size,
+            last_modified=look.last_modified,
+            trigger=Trigger.BACKFILL,
+        )
+        screenings = self._screener.screenings(ref)
+        if not screenings:
+            self._watch.ignored(ref, "no route")
+            return "Succeeded", "skipped: no route for its key"
+        items = {
+            screening.sort_key(ref.version_id): self._screener.table.get(records.key(ref, screening)) or {}
+            for screening in screenings
+        }
+        reasons = needed(ref, screenings, items, self._screener.rules_version)
+        if not reasons & only:
+            return "Succeeded", "skipped: " + ("not asked for" if reasons else "screened already")
+        again = Again(
+            before=records.timestamp(self._screener.clock()),
+            verdicts=frozenset({Verdict.ERROR} if Reason.ERROR in only else ()),
+            rules_version=self._screener.rules_version if Reason.OUTDATED in only else None,
+        )
+        return _result(self._screener.screen(ref, Attempt(again=again, remaining=remaining)))
+
+
+def _result(report: Report) -> tuple[ResultCode, str]:
+    if report.troubles:
+        return "TemporaryFailure", "; ".join(map(_why, report.troubles))
+    words = [
+        f"{item['model']}: {item['verdict']}" + (f" {item['code']}" if item.get("code") else "")
+        for item in report.items
+    ]
+    failed = any(
+        item["verdict"] == Verdict.ERROR and item.get("code") != ObjectGone.code for item in report.items
+    )
+    return "PermanentFailure" if failed else "Succeeded", "; ".join(
+        words
+    ) or "skipped: a later upload is there"
+
+
+def _why(error: ScreeningError) -> str:
+    return f"{error.code}: {error.message}"
+
+
+def _reasons(arguments: Mapping[str, str]) -> frozenset[Reason]:
+    asked = [part for part in str(arguments.get(ONLY, "")).split(",") if part]
+    return frozenset(map(Reason, asked)) or frozenset(Reason)

@@ -1,0 +1,279 @@
+"""What a function is invoked with: a batch of SQS messages, or one event directly.
+
+Messages that have not failed before run in parallel. A message whose last attempt died without a word is suspect: the
+suspects run after all others are finished and deleted, one at a time, the likeliest cause last, so that a picture that
+crashes the function takes nobody along twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cmp_to_key
+from itertools import groupby
+from typing import Any, Final, Protocol
+
+from screentest.screening import events
+from screentest.screening.errors import Busy, OutOfTime, ScreeningError, StoreUnavailable, UnreadableEvent
+from screentest.screening.models import NO_VERSION, ObjectRef, Trigger, is_later
+from screentest.screening.queue import CODE_ATTRIBUTE, REDRIVEN_ATTRIBUTE, UploadQueue
+from screentest.screening.records import Again, Item, timestamp
+from screentest.screening.retry import Waits
+from screentest.screening.screen import Attempt, Report, Screener
+from screentest.screening.watch import Watch
+
+THREADS: Final = 10
+"""Messages at work at a time: the batch size of the event source."""
+
+INFERENCE_THREADS: Final = 2
+"""The same where the detector is in this process and judges one picture at a time: the calls to AWS for one overlap
+with the judging of another, and none waits long for its turn."""
+
+LAST_ATTEMPTS: Final = 2
+"""Receives that only record what happened; the second is there in case the first dies."""
+
+_SOON: Final = 5
+"""Seconds until a message comes again that has nothing to wait for."""
+
+_UNREADABLE_WAIT: Final = 1
+"""Seconds: waiting changes nothing about a message that names no object, so it soon lies in the dead-letter queue."""
+
+
+class Context(Protocol):
+    """What we use of Lambda's context."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Until the function is stopped."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One SQS message.
+
+    Attributes:
+        receives: how often it was received, this time included.
+        sent: when it was put into the queue.
+        redriven: when a person put it back from the dead-letter queue.
+    """
+
+    id: str
+    receipt: str
+    body: str
+    receives: int
+    sent: str
+    redriven: str | None
+    refs: tuple[ObjectRef, ...]
+
+    @classmethod
+    def parse(cls, record: Mapping[str, Any]) -> Message:
+        """From a record of Lambda's event.
+
+        Raises:
+            UnreadableEvent: its body names no object.
+        """
+        attributes = record.get("attributes") or {}
+        redriven = (record.get("messageAttributes") or {}).get(REDRIVEN_ATTRIBUTE) or {}
+        body = record.get("body")
+        return cls(
+            id=str(record.get("messageId", "")),
+            receipt=str(record.get("receiptHandle", "")),
+            body=str(body),
+            receives=int(attributes.get("ApproximateReceiveCount", 1)),
+            sent=timestamp(int(attributes.get("SentTimestamp", 0)) / 1000),
+            redriven=redriven.get("stringValue"),
+            refs=tuple(events.objects_in_body(body if isinstance(body, str) else "", Trigger.UPLOAD)),
+        )
+
+    @property
+    def place(self) -> str:
+        """What it is about: messages of one place are handled one after the other."""
+        if not self.refs:
+            return self.id
+        ref = self.refs[0]
+        return f"{ref.uri}#{ref.version_id or NO_VERSION}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspect:
+    message: Message
+    deaths: int
+
+
+class Pipeline:
+    """The whole function behind its handler: `pipeline(event, context)`.
+
+    Args:
+        max_receives: of the queue's redrive policy.
+        pool: where messages run in parallel; by default as many threads as a batch has messages.
+    """
+
+    def __init__(
+        self,
+        screener: Screener,
+        queue: UploadQueue,
+        watch: Watch,
+        *,
+        max_receives: int = 20,
+        waits: Waits | None = None,
+        pool: Executor | None = None,
+    ) -> None:
+        self.screener = screener
+        self._queue = queue
+        self.watch = watch
+        self._max_receives = max_receives
+        self._waits = waits or Waits()
+        self._pool = pool or ThreadPoolExecutor(THREADS, thread_name_prefix="screen")
+
+    def __call__(self, event: Any, context: Context) -> dict[str, Any]:
+        """`{"batchItemFailures": …}` for a batch, `{"screenings": [item, …]}` for an event given directly.
+
+        Raises:
+            UnreadableEvent: given directly, and names no object.
+            ScreeningError: given directly, and worth another try.
+        """
+        self.watch.begin(getattr(context, "aws_request_id", None))
+
+        def remaining() -> float:
+            return context.get_remaining_time_in_millis() / 1000
+
+        try:
+            if events.is_queue_batch(event):
+                failed = self._batch(event["Records"], remaining)
+                return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in failed]}
+            return {"screenings": self._direct(event, remaining)}
+        finally:
+            self.watch.flush()
+
+    # Directly ------------------------------------------------------------------------------------------------------
+
+    def _direct(self, event: Any, remaining: Callable[[], float]) -> list[Item]:
+        refs = events.objects(event, Trigger.MANUAL)
+        attempt = Attempt(patient=False, remaining=remaining)
+        reports = list(self._pool.map(lambda ref: self.screener.screen(ref, attempt), refs))
+        for report in reports:
+            for trouble in report.troubles:
+                raise trouble
+        return [item for report in reports for item in report.items]
+
+    # From the queue ------------------------------------------------------------------------------------------------
+
+    def _batch(self, batch: Sequence[Mapping[str, Any]], remaining: Callable[[], float]) -> list[str]:
+        failed: dict[str, None] = {}
+        messages: list[Message] = []
+        for record in batch:
+            try:
+                messages.append(Message.parse(record))
+            except UnreadableEvent as error:
+                self._unreadable(record, error)
+                failed[str(record.get("messageId", ""))] = None
+
+        def handle(group: list[Message]) -> list[tuple[Message, bool | _Suspect]]:
+            return [(message, self._handle(message, remaining, alone=False)) for message in group]
+
+        done: list[Message] = []
+        suspects: list[_Suspect] = []
+        for results in self._pool.map(handle, _grouped(messages)):
+            for message, result in results:
+                if isinstance(result, _Suspect):
+                    suspects.append(result)
+                elif result:
+                    done.append(message)
+                else:
+                    failed[message.id] = None
+        if suspects:
+            self._finish(done)
+        for suspect in sorted(suspects, key=lambda suspect: suspect.deaths):
+            if self._handle(suspect.message, remaining, alone=True) is True:
+                self._finish([suspect.message])
+            else:
+                failed[suspect.message.id] = None
+        return list(failed)
+
+    def _handle(self, message: Message, remaining: Callable[[], float], *, alone: bool) -> bool | _Suspect:
+        """True when the message is done with, False when it must come again."""
+        try:
+            if not alone and message.receives > 1 and message.receives <= self._max_receives - LAST_ATTEMPTS:
+                deaths = max((self.screener.suspect(ref) for ref in message.refs), default=0)
+                if deaths:
+                    return _Suspect(message, deaths)
+            reports = [self.screener.screen(ref, self._attempt(message, remaining)) for ref in message.refs]
+        except ScreeningError as error:
+            for ref in message.refs:
+                self.watch.troubled(ref, None, error)
+            reports = [Report(troubles=(error,))]
+        except Exception as error:  # noqa: BLE001 - one message's defect must not take its batch along
+            self.watch.defect(message.id, error, {ref.trigger for ref in message.refs})
+            self._delay(message, [])
+            return False
+        troubles = [trouble for report in reports for trouble in report.troubles]
+        if not troubles and not any(report.exhausted for report in reports):
+            return True
+        self._delay(message, troubles)
+        return False
+
+    def _attempt(self, message: Message, remaining: Callable[[], float]) -> Attempt:
+        def bury(code: str) -> None:
+            self._queue.bury(message.body, {CODE_ATTRIBUTE: code})
+
+        return Attempt(
+            last=message.receives > self._max_receives - LAST_ATTEMPTS,
+            forced=message.receives >= self._max_receives,
+            again=self._again(message),
+            remaining=remaining,
+            bury=bury if self._queue.can_bury else None,
+        )
+
+    def _again(self, message: Message) -> Again | None:
+        if any(ref.trigger is Trigger.BACKFILL for ref in message.refs):
+            # What was decided since the listing, by whomever, is not decided again.
+            return Again(message.redriven or message.sent, rules_version=self.screener.rules_version)
+        return Again(message.redriven) if message.redriven else None
+
+    def _delay(self, message: Message, troubles: Iterable[ScreeningError]) -> None:
+        found = list(troubles)
+        at_least = max((trouble.retry_after or 0.0 for trouble in found), default=0.0)
+        if message.receives > self._max_receives - LAST_ATTEMPTS:
+            wait = _SOON
+        elif found and all(isinstance(trouble, Busy | OutOfTime) for trouble in found):
+            wait = max(1, round(at_least + 0.5))
+        else:
+            wait = self._waits.after(message.receives, at_least)
+        self._hide(message.id, message.receipt, wait)
+
+    def _unreadable(self, record: Mapping[str, Any], error: UnreadableEvent) -> None:
+        self.watch.unreadable(str(record.get("messageId", "")), error)
+        self._hide(str(record.get("messageId", "")), str(record.get("receiptHandle", "")), _UNREADABLE_WAIT)
+
+    def _hide(self, message_id: str, receipt: str, wait: int) -> None:
+        try:
+            self._queue.delay(receipt, wait)
+        except StoreUnavailable as error:
+            # It comes again when the queue's own visibility time-out ends.
+            self.watch.note("message not delayed", message_id=message_id, why=error.message)
+
+    def _finish(self, messages: Sequence[Message]) -> None:
+        for start in range(0, len(messages), 10):
+            try:
+                self._queue.finish([message.receipt for message in messages[start : start + 10]])
+            except StoreUnavailable as error:
+                self.watch.note("messages not deleted early", why=error.message)
+
+
+def _grouped(messages: Iterable[Message]) -> list[list[Message]]:
+    """By object and version; where there are no versions, the latest upload first: it makes the others stale."""
+    ordered = sorted(messages, key=lambda message: message.place)
+    return [
+        sorted(group, key=cmp_to_key(_latest_first))
+        for _, group in groupby(ordered, key=lambda message: message.place)
+    ]
+
+
+def _latest_first(one: Message, other: Message) -> int:
+    first, second = (message.refs[0].sequencer if message.refs else None for message in (one, other))
+    if not first or not second:
+        return 0
+    return -1 if is_later(first, second) else int(is_later(second, first))

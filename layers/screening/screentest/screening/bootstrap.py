@@ -1,0 +1,238 @@
+"""The composition root's pieces: settings in, a pipeline out."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.session
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+from botocore.loaders import JSONFileLoader, Loader
+from pydantic_core import from_json
+
+from screentest.screening import events
+from screentest.screening.batch import INFERENCE_THREADS, THREADS, Context, Pipeline
+from screentest.screening.client import DetectionClient
+from screentest.screening.errors import SettingsError
+from screentest.screening.objects import Objects
+from screentest.screening.presign import Signer
+from screentest.screening.queue import UploadQueue
+from screentest.screening.screen import Detector, Screener
+from screentest.screening.settings import SELF_HOSTED, Settings
+from screentest.screening.table import VerdictTable
+from screentest.screening.topic import Topic
+from screentest.screening.watch import Watch
+
+T = TypeVar("T")
+
+
+def s3_config(endpoint_url: str | None) -> Config:
+    """SigV4 on regional virtual-hosted addresses; path style where the endpoint is a local one, whose buckets have no
+    host names. boto3's default would still be SigV2 on the global host in old regions."""
+    host = urlsplit(endpoint_url or "").hostname
+    style = "path" if host and _is_local(host) else "virtual"
+    return _config(signature_version="s3v4", s3={"addressing_style": style})
+
+
+def private_hosts(settings: Settings) -> tuple[tuple[str, int], ...]:
+    """Host and port of signed addresses where they are private ones: all that the guard of a detector in this process
+    has to let through besides the public Internet."""
+    address = urlsplit(settings.aws_endpoint_url or "")
+    if not address.hostname:
+        return ()
+    return ((address.hostname, address.port or (443 if address.scheme == "https" else 80)),)
+
+
+class Aws:
+    """Clients over one session, made when first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        session = session_of(settings)
+        at = settings.aws_endpoint_url
+        self.s3 = once(lambda: session.client("s3", config=s3_config(at), endpoint_url=at))
+        self.dynamodb = once(lambda: session.client("dynamodb", config=_config(), endpoint_url=at))
+        self.sns = once(lambda: session.client("sns", config=_config(), endpoint_url=at))
+        self.sqs = once(lambda: session.client("sqs", config=_config(), endpoint_url=at))
+
+
+def pipeline(
+    settings: Settings,
+    *,
+    detector: Detector | None = None,
+    detector_name: str | None = None,
+    rules_version: str | None = None,
+    aws: Aws | None = None,
+    watch: Watch | None = None,
+) -> Pipeline:
+    """The function behind its handler.
+
+    Args:
+        detector: in place of the client for the server that the settings name.
+    """
+    aws = aws or Aws(settings)
+    watch = watch or Watch(Logger(level=settings.log_level))
+    return Pipeline(
+        screener(
+            settings, aws, watch, detector=detector, detector_name=detector_name, rules_version=rules_version
+        ),
+        UploadQueue(aws.sqs, settings.screen_queue_url, settings.dead_letter_queue_url),
+        watch,
+        max_receives=settings.max_receive_count,
+        pool=ThreadPoolExecutor(
+            INFERENCE_THREADS if settings.detector == SELF_HOSTED else THREADS, thread_name_prefix="screen"
+        ),
+    )
+
+
+def screener(
+    settings: Settings,
+    aws: Aws,
+    watch: Watch,
+    *,
+    detector: Detector | None = None,
+    detector_name: str | None = None,
+    rules_version: str | None = None,
+) -> Screener:
+    """The use case over real AWS."""
+    if detector is None:
+        client = remote(settings)
+        detector, detector_name = client, client.host
+    s3 = aws.s3()
+    return Screener(
+        detector=detector,
+        signer=Signer(s3),
+        table=VerdictTable(aws.dynamodb(), settings.verdict_table_name),
+        objects=Objects(s3),
+        topic=Topic(aws.sns, settings.failure_topic_arn),
+        watch=watch,
+        routes=settings.routes,
+        allow_object_routes=settings.allow_object_routes,
+        notify_on=settings.notify_on,
+        region=settings.aws_region,
+        detector_name=detector_name or SELF_HOSTED,
+        rules_version=rules_version,
+        days=settings.retention_days,
+    )
+
+
+def remote(settings: Settings) -> DetectionClient:
+    """The client for the server that the settings name.
+
+    Raises:
+        SettingsError: the detector is self-hosted, and was not handed in.
+    """
+    if settings.detector == SELF_HOSTED:
+        raise SettingsError("DETECTOR: 'self-hosted' needs the detection layer")
+    arn = settings.detector_api_key_secret_arn
+    return DetectionClient(settings.detector, api_key=secret(arn, settings) if arn else None)
+
+
+def secret(arn: str, settings: Settings) -> Callable[[bool], str | None]:
+    """The key in Secrets Manager: kept for five minutes, and read anew when a server refuses it."""
+
+    @once
+    def provider() -> Any:
+        from aws_lambda_powertools.utilities.parameters import SecretsProvider
+
+        session = session_of(settings)
+        client = session.client("secretsmanager", config=_config(), endpoint_url=settings.aws_endpoint_url)
+        return SecretsProvider(boto3_client=client)
+
+    def key(refused: bool) -> str | None:
+        value = provider().get(arn, max_age=300, force_fetch=refused)
+        return str(value).strip() or None
+
+    return key
+
+
+def failing(error: Exception, watch: Watch | None = None) -> Callable[[Any, Context], dict[str, Any]]:
+    """A handler for a function that could not start: it loses nothing. Messages go back to the queue, each time with a
+    log line that says why; a direct invocation raises."""
+    watch = watch or Watch(Logger())
+
+    def handler(event: Any, context: Context) -> dict[str, Any]:
+        watch.begin(getattr(context, "aws_request_id", None))
+        watch.cannot_start(error, events.triggers(event))
+        watch.flush()
+        if events.is_queue_batch(event):
+            return {
+                "batchItemFailures": [
+                    {"itemIdentifier": record.get("messageId")} for record in event["Records"]
+                ]
+            }
+        raise error
+
+    return handler
+
+
+def once(make: Callable[[], T]) -> Callable[[], T]:
+    """The same object each time, made at the first; safe from any thread."""
+    lock = threading.Lock()
+    made: list[T] = []
+
+    def get() -> T:
+        if not made:
+            with lock:
+                if not made:
+                    made.append(make())
+        return made[0]
+
+    return get
+
+
+class _JsonFiles(JSONFileLoader):
+    """botocore's JSON models read by pydantic's parser, which is there anyway, into plain dictionaries, which keep
+    their order as well: 30 ms of a cold start (benchmarks/cold_start.py)."""
+
+    def _load_file(self, full_path: str, open_method: Callable[..., Any]) -> Any:
+        try:
+            with open_method(full_path, "rb") as file:
+                return from_json(file.read())
+        except FileNotFoundError:  # which botocore asks for: it tries one ending after the other
+            return None
+
+
+class _ServiceModels(Loader):
+    """botocore's own models, without listing the folders of all its four hundred services first to see whether ours are
+    among them: 15 ms of a cold start (benchmarks/cold_start.py)."""
+
+    FILE_LOADER_CLASS = _JsonFiles
+
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - botocore's signature
+        return ["dynamodb", "s3", "secretsmanager", "sns", "sqs"]
+
+
+def session_of(settings: Settings) -> boto3.Session:
+    """A session whose clients read their models in the fast way."""
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _ServiceModels())
+    return boto3.Session(region_name=settings.aws_region, botocore_session=core)
+
+
+def _config(**more: Any) -> Config:
+    return Config(
+        # A call that hangs must not eat the function's minute.
+        connect_timeout=3,
+        read_timeout=8,
+        # Both are a tenth of each call's processor time: what we send is typed, and nobody reads the long user agent.
+        parameter_validation=False,
+        user_agent="screentest",
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=2 * THREADS,
+        **more,
+    )
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return False

@@ -1,0 +1,147 @@
+"""The verdict table in DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from screentest.screening.errors import StoreUnavailable
+from screentest.screening.records import WITNESS, Item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+
+class VerdictTable:
+    """Conditional writes on single items, and nothing else: no two writers can both believe that they won.
+
+    Every method raises `StoreUnavailable` when the table does not answer as it should.
+    """
+
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def create(self, item: Item) -> Item | None:
+        """Write an item that is not there yet. Returns None, or the item that is there already."""
+        try:
+            self._client.put_item(
+                TableName=self._name,
+                Item=encode(item),
+                ConditionExpression="attribute_not_exists(#object)",
+                ExpressionAttributeNames={"#object": "object"},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                seen = _there(error)
+                # A repeated request whose first answer was lost finds its own write.
+                return None if seen == decode(encode(item)) else seen
+            raise _unavailable(error) from error
+        except BotoCoreError as error:
+            raise _unavailable(error) from error
+        return None
+
+    def replace(self, item: Item, seen: Mapping[str, Any]) -> bool:
+        """Write the item over exactly the state that was seen. False when it has changed since."""
+        names = {"#object": "object"} | {f"#{name}": name for name in WITNESS}
+        values: dict[str, Any] = {}
+        conditions = ["attribute_exists(#object)"] if "object" in seen else ["attribute_not_exists(#object)"]
+        for name in WITNESS:
+            if name in seen:
+                values[f":{name}"] = seen[name]
+                conditions.append(f"#{name} = :{name}")
+            else:
+                conditions.append(f"attribute_not_exists(#{name})")
+        arguments: dict[str, Any] = {"ExpressionAttributeValues": encode(values)} if values else {}
+        try:
+            self._client.put_item(
+                TableName=self._name,
+                Item=encode(item),
+                ConditionExpression=" AND ".join(conditions),
+                ExpressionAttributeNames=names,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **arguments,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return _there(error) == decode(encode(item))
+            raise _unavailable(error) from error
+        except BotoCoreError as error:
+            raise _unavailable(error) from error
+        return True
+
+    def note(self, item: Mapping[str, Any], **attributes: str) -> bool:
+        """Add to a decided item what became of it. False when it has been decided anew since."""
+        names = {"#screened_at": "screened_at", "#lease_until": "lease_until"} | {
+            f"#{n}": n for n in attributes
+        }
+        values = {":screened_at": item["screened_at"]} | {f":{n}": value for n, value in attributes.items()}
+        try:
+            self._client.update_item(
+                TableName=self._name,
+                Key=encode({"object": item["object"], "screening": item["screening"]}),
+                UpdateExpression="SET " + ", ".join(f"#{n} = :{n}" for n in attributes),
+                ConditionExpression="#screened_at = :screened_at AND attribute_not_exists(#lease_until)",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=encode(values),
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise _unavailable(error) from error
+        except BotoCoreError as error:
+            raise _unavailable(error) from error
+        return True
+
+    def get(self, key: Mapping[str, str]) -> Item | None:
+        """The item as of now."""
+        try:
+            answer = self._client.get_item(TableName=self._name, Key=encode(key), ConsistentRead=True)
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(error) from error
+        return decode(answer["Item"]) if "Item" in answer else None
+
+
+def encode(item: Mapping[str, Any]) -> dict[str, Any]:
+    """DynamoDB's form of an item; floats by their shortest decimal."""
+    return {name: _serializer.serialize(_exact(value)) for name, value in item.items()}
+
+
+def decode(item: Mapping[str, Any]) -> Item:
+    """The item from DynamoDB's form; numbers as int or float."""
+    return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
+
+
+def _there(error: ClientError) -> Item:
+    """The item that a condition failed on. Empty only when it was deleted in this very moment: as good as new."""
+    item: Any = error.response.get("Item", {})
+    return decode(item)
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, list | tuple):
+        return [_exact(element) for element in value]
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, list):
+        return [_plain(element) for element in value]
+    return value
+
+
+def _unavailable(error: ClientError | BotoCoreError) -> StoreUnavailable:
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+    return StoreUnavailable(f"the verdict table did not answer: {code}")
