@@ -25,14 +25,14 @@ import waitress.task
 from waitress import wasyncore
 
 from screentest import networks
-from screentest.detection import Model
+from screentest.detection import ModelSpec, models
 from screentest.detection.api import DetectionApi, Limits
 from screentest.detection.api import errors as api_errors
 from screentest.detection.api.fetch import HttpFetcher
 from screentest.detection.api.service import MAX_BODY_BYTES, VerdictStatus
 from screentest.detection.api.workers import Workers
 from screentest.detection.api.wsgi import application
-from screentest.detection.errors import DecoderUnavailable, WeightsMissing
+from screentest.detection.errors import DecoderUnavailable, UnknownModel, WeightsMissing
 from screentest.detection.pictures import probe
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class ServeSettings:
     verdict_status: VerdictStatus
     explain: bool
     workers: int
-    aliases: Mapping[str, Model]
+    aliases: Mapping[str, ModelSpec]
     decode_limit: int | None = None
 
     @classmethod
@@ -131,14 +131,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _parse_aliases(aliases: Iterable[str]) -> dict[str, Model]:
+def _parse_aliases(aliases: Iterable[str]) -> dict[str, ModelSpec]:
     parsed = {}
     for alias in aliases:
         name, _, model = alias.partition("=")
         try:
-            parsed[name] = Model(model)
-        except ValueError:
-            raise ServeError(f"--alias {alias}: write NAME=MODEL with one of {', '.join(Model)}") from None
+            parsed[name] = models.find(model)
+        except UnknownModel:
+            known = ", ".join(model.name for model in models.BUILT_IN)
+            raise ServeError(f"--alias {alias}: write NAME=MODEL with one of {known}") from None
         if not name:
             raise ServeError(f"--alias {alias}: the name is empty")
     return parsed

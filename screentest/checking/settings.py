@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from screentest.checking.sources import is_url
-from screentest.detection import Model
+from screentest.detection import models
 from screentest.screening.reasons import Language
 
 KEY_VARIABLES = ("SCREENTEST_API_KEY", "DASHSCOPE_API_KEY")
@@ -98,8 +98,9 @@ class CheckSettings:
 
     @property
     def shown_ratio(self) -> str | None:
-        """`ratio` of the output: AnimateAnyone has none, for others it is `1:1` where not given."""
-        return None if self.model == Model.ANIMATE_ANYONE else self.ratio or "1:1"
+        """`ratio` of the output: `None` for detectors that take none, `1:1` for others where it is not given."""
+        takes_none = any(model.name == self.model and not model.takes_ratio for model in models.BUILT_IN)
+        return None if takes_none else self.ratio or "1:1"
 
 
 def _check_detector(detector: str, paths: Sequence[str]) -> None:

@@ -11,19 +11,18 @@ from typing import Any
 
 from PIL import Image
 
-from screentest.detection import Answer, Code, Explanation, Model
+from screentest.detection import Answer, Code, Explanation, ModelSpec, models
 from screentest.detection.api import DetectionApi, Request, Response
 from screentest.detection.api.fetch import Take
-from screentest.detection.api.service import AA_DETECT, FACE_DETECT
 from screentest.detection.api.urls import ImageUrl, parse
-from screentest.detection.codes import message
+from screentest.detection.models import FACE_DETECT
 
 URL = "https://pictures.example/portrait.jpg?X-Amz-Signature=5ec2e7"
 
 
-def passed(model: Model = Model.EMO, ratio: str = "1:1") -> Answer:
+def passed(model: ModelSpec = models.EMO, ratio: str = "1:1") -> Answer:
     """The documented sample of a pass."""
-    portrait = model is not Model.ANIMATE_ANYONE
+    portrait = model.wire.boxes
     return Answer(
         model=model,
         ratio=ratio,
@@ -40,9 +39,9 @@ def passed(model: Model = Model.EMO, ratio: str = "1:1") -> Answer:
     )
 
 
-def rejected(model: Model = Model.EMO, code: Code = Code.FACE_POSE, ratio: str = "1:1") -> Answer:
+def rejected(model: ModelSpec = models.EMO, code: Code = Code.FACE_POSE, ratio: str = "1:1") -> Answer:
     """A rejection with the literal message."""
-    text = message(model, code)
+    text = model.messages[code]
     return Answer(
         model, ratio, False, code, text, None, None, "", True, 900, 900, Explanation(decided_by="head turned")
     )
@@ -51,11 +50,11 @@ def rejected(model: Model = Model.EMO, code: Code = Code.FACE_POSE, ratio: str =
 class FakeDetect:
     """Answers with what it was given, or raises it; notes what it was asked."""
 
-    def __init__(self, answer: Answer | Exception | Callable[[Model, str], Answer] = passed) -> None:
+    def __init__(self, answer: Answer | Exception | Callable[[ModelSpec, str], Answer] = passed) -> None:
         self.answer = answer
-        self.calls: list[tuple[bytes, Model, str]] = []
+        self.calls: list[tuple[bytes, ModelSpec, str]] = []
 
-    def __call__(self, data: bytes, model: Model, ratio: str) -> Answer:
+    def __call__(self, data: bytes, model: ModelSpec, ratio: str) -> Answer:
         self.calls.append((data, model, ratio))
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -114,7 +113,7 @@ def body_of(response: Response) -> dict[str, Any]:
 
 
 def path_of(model: str) -> str:
-    return AA_DETECT if model == Model.ANIMATE_ANYONE else FACE_DETECT
+    return models.find(model).paths[0]
 
 
 def jpeg(width: int = 640, height: int = 480, colour: str = "grey") -> bytes:

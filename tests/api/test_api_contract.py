@@ -15,20 +15,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from screentest import detection
-from screentest.detection import Code, Model, UnreadablePicture
+from screentest.detection import Code, ModelSpec, UnreadablePicture, models
 from screentest.detection.api import Request
 from screentest.detection.api.errors import url_timeout
-from screentest.detection.api.service import AA_DETECT, FACE_DETECT, MAX_BODY_BYTES
+from screentest.detection.api.service import MAX_BODY_BYTES
 from screentest.detection.errors import (
     DecoderUnavailable,
     PictureTooLarge,
     UndecodablePicture,
     WeightsMissing,
 )
+from screentest.detection.models import AA_DETECT, FACE_DETECT
 from screentest.detection.pictures import Header
 
 MakeApi = Callable[..., Caller]
-MODELS = [str(model) for model in Model]
+MODELS = [model.name for model in models.BUILT_IN]
 
 
 def failure(response: Any) -> tuple[int, str, str]:
@@ -78,22 +79,22 @@ class TestVerdicts:
         assert body["usage"] == {"image_count": 1}
 
     def test_emoji_reject(self, make_api: MakeApi) -> None:
-        body = body_of(make_api(rejected(Model.EMOJI)).post(order("emoji-detect-v1", ratio="1:1")))
+        body = body_of(make_api(rejected(models.EMOJI)).post(order("emoji-detect-v1", ratio="1:1")))
         assert set(body["output"]) == {"code", "message"}
 
     def test_animate_anyone_reject(self, make_api: MakeApi) -> None:
-        answer = rejected(Model.ANIMATE_ANYONE, Code.CONTENT)
+        answer = rejected(models.ANIMATE_ANYONE, Code.CONTENT)
         body = body_of(make_api(answer).post(order("animate-anyone-detect-gen2"), path=AA_DETECT))
         assert body["output"] == {"check_pass": False, "reason": answer.message, "bodystyle": ""}
 
     @pytest.mark.parametrize(
-        ("model", "code"), [(Model.EMO, Code.FACE_POSE), (Model.ANIMATE_ANYONE, Code.CONTENT)]
+        ("model", "code"), [(models.EMO, Code.FACE_POSE), (models.ANIMATE_ANYONE, Code.CONTENT)]
     )
     def test_verdict_status_400_has_the_code_at_the_top_and_bills_nothing(
-        self, make_api: MakeApi, model: Model, code: Code
+        self, make_api: MakeApi, model: ModelSpec, code: Code
     ) -> None:
         answer = rejected(model, code)
-        response = make_api(answer, verdict_status=400).post(order(model), path=path_of(model))
+        response = make_api(answer, verdict_status=400).post(order(model.name), path=model.paths[0])
         assert failure(response) == (400, str(code), answer.message)
 
     def test_verdict_status_400_leaves_a_pass_alone(self, make_api: MakeApi) -> None:
@@ -257,9 +258,9 @@ class TestBodies:
         assert failure(caller.post(order(model))) == (404, "ModelNotFound", "Model can not be found.")
 
     def test_alias_of_a_model(self, make_api: MakeApi) -> None:
-        caller = make_api(aliases={"emo-detect-acme": Model.EMO})
+        caller = make_api(aliases={"emo-detect-acme": models.EMO})
         assert caller.post(order("emo-detect-acme")).status == 200
-        assert caller.detect.calls[0][1] is Model.EMO
+        assert caller.detect.calls[0][1] is models.EMO
 
     def test_no_input(self, caller: Caller) -> None:
         expected = (400, "BadRequest.EmptyInput", "Required input parameter missing from request.")

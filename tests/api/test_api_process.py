@@ -21,7 +21,7 @@ from PIL import Image
 from serve_process import COMMAND, serve_process
 
 from screentest.demo import pictures
-from screentest.detection.api.service import FACE_DETECT
+from screentest.detection.models import FACE_DETECT
 
 linux = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="only Linux has limits to decode under"

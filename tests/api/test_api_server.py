@@ -18,13 +18,14 @@ from api_doubles import URL, FakeFetcher, jpeg, order, passed
 from PIL import Image
 
 from screentest.cli.options import DecodeLimit
-from screentest.detection import Answer, Model, UnreadablePicture, confined
+from screentest.detection import Answer, ModelSpec, UnreadablePicture, confined, models
 from screentest.detection.api import DetectionApi, Limits, Request
 from screentest.detection.api.fetch import Take
-from screentest.detection.api.service import FACE_DETECT, MAX_BODY_BYTES
+from screentest.detection.api.service import MAX_BODY_BYTES
 from screentest.detection.api.urls import ImageUrl
 from screentest.detection.api.workers import Workers
 from screentest.detection.api.wsgi import application
+from screentest.detection.models import FACE_DETECT
 from screentest.detection.pictures import Header
 from screentest.serving import ServeError, Server, ServeSettings, build, loopback_hosts_only
 
@@ -78,12 +79,12 @@ def running(
         assert not thread.is_alive()
 
 
-def answer(_data: bytes, model: Model, ratio: str) -> Answer:
+def answer(_data: bytes, model: ModelSpec, ratio: str) -> Answer:
     return passed(model, ratio)
 
 
-def gated(gate: Gate) -> Callable[[bytes, Model, str], Answer]:
-    def detect(data: bytes, model: Model, ratio: str) -> Answer:
+def gated(gate: Gate) -> Callable[[bytes, ModelSpec, str], Answer]:
+    def detect(data: bytes, model: ModelSpec, ratio: str) -> Answer:
         gate.pass_through()
         return answer(data, model, ratio)
 
@@ -266,7 +267,9 @@ class TestSettings:
             self.parse(api_key=key)
 
     def test_aliases(self) -> None:
-        assert self.parse(aliases=["emo-detect-acme=emo-detect-v1"]).aliases == {"emo-detect-acme": Model.EMO}
+        assert self.parse(aliases=["emo-detect-acme=emo-detect-v1"]).aliases == {
+            "emo-detect-acme": models.EMO
+        }
         for alias in ("emo-detect-acme", "emo-detect-acme=emo", "=emo-detect-v1"):
             with pytest.raises(ServeError):
                 self.parse(aliases=[alias])
@@ -305,7 +308,7 @@ class TestWorkers:
             def open(self) -> None:
                 used.add((id(self), threading.get_ident()))
 
-            def detect(self, data: bytes, model: Model, ratio: str) -> Answer:
+            def detect(self, data: bytes, model: ModelSpec, ratio: str) -> Answer:
                 gate.wait(PATIENCE)  # three at a time, or never
                 used.add((id(self), threading.get_ident()))
                 return passed(model, ratio)
@@ -313,17 +316,17 @@ class TestWorkers:
         workers = Workers(3, Noting)  # type: ignore[arg-type]
         workers.open()
         with ThreadPoolExecutor(9) as pool:
-            answers = pool.map(lambda _: workers.detect(b"", Model.EMO, "1:1"), range(9))
+            answers = pool.map(lambda _: workers.detect(b"", models.EMO, "1:1"), range(9))
             assert all(answer.passed for answer in answers)
         assert len(made) == len(used) == 3
 
     def test_what_a_detector_raises_is_passed_on(self) -> None:
         class Broken:
-            def detect(self, data: bytes, model: Model, ratio: str) -> Answer:
+            def detect(self, data: bytes, model: ModelSpec, ratio: str) -> Answer:
                 raise UnreadablePicture("broken")
 
         with pytest.raises(UnreadablePicture, match="broken"):
-            Workers(1, Broken).detect(b"", Model.EMO, "1:1")  # type: ignore[arg-type]
+            Workers(1, Broken).detect(b"", models.EMO, "1:1")  # type: ignore[arg-type]
 
     def test_close_finishes_what_was_begun_and_closes_every_detector(self) -> None:
         gate, closed = Gate(), []

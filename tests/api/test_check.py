@@ -24,7 +24,7 @@ from screentest.checking.judge import THROTTLED_WAITS, Judge, Judgement
 from screentest.checking.show import ShowText
 from screentest.checking.sources import expand
 from screentest.cli import app
-from screentest.detection import Answer, Code, Model, UnreadablePicture, confined
+from screentest.detection import Answer, Code, ModelSpec, UnreadablePicture, confined, models
 from screentest.detection.answer import Check, Explanation
 from screentest.detection.api import DetectionApi
 from screentest.detection.api.fetch import MAX_BYTES
@@ -51,7 +51,7 @@ def settings(*paths: str, **options: Any) -> CheckSettings:
     return CheckSettings.parse(paths=paths, **(defaults | options))
 
 
-def by_content(data: bytes, model: Model, ratio: str) -> Answer:
+def by_content(data: bytes, model: ModelSpec, ratio: str) -> Answer:
     """Files say themselves what they are."""
     if data.startswith(b"pass"):
         return passed(model, ratio)
@@ -124,7 +124,8 @@ class TestJson:
         detect = FakeDetect()
         _, (line,), _ = checked(settings("album/a.jpg", model=model, ratio=ratio), detect=detect)
         assert line["ratio"] == shown
-        assert detect.calls[0][1:] == (model, shown or "1:1")
+        _, asked, framing = detect.calls[0]
+        assert (asked.name, framing) == (model, shown or "1:1")
 
     def test_all_pass(self, folder: Path) -> None:
         assert checked(settings("album/a.jpg", "album/sub"))[0] == 0
@@ -372,7 +373,7 @@ def test_pictures_in_memory_are_bounded(tmp_path: Path) -> None:
         (tmp_path / f"{number:03}.jpg").write_bytes(b"pass")
     lock, started, shown, ahead = threading.Lock(), 0, 0, 0
 
-    def detect(data: bytes, model: Model, ratio: str) -> Answer:
+    def detect(data: bytes, model: ModelSpec, ratio: str) -> Answer:
         nonlocal started, ahead
         with lock:
             started += 1
@@ -401,7 +402,7 @@ def command() -> Callable[..., Any]:
 def test_the_command_with_real_detectors(command: Callable[..., Any], tmp_path: Path) -> None:
     path = tmp_path / "grey.jpg"
     path.write_bytes(jpeg())
-    for model in Model:
+    for model in models.BUILT_IN:
         result = command(str(path), "--model", model, "--json")
         assert result.exit_code == 1, result.output
         (line,) = map(json.loads, result.stdout.splitlines())

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from screentest.demo import pictures
-from screentest.detection.measurements import Measurements, Networks
+from screentest.detection.evidence import Evidence
 from screentest.detection.pictures import decode, probe
+from screentest.detection.vision.networks import Networks
 
 TABLE = Path(__file__).with_name("measurements.json")
 NAMES = (
@@ -28,9 +29,9 @@ NAMES = (
 )
 # Networks run on other processors round otherwise: a few per cent of each figure's useful range.
 TOLERANCES = {
-    "people": 0,
+    "person_count": 0,
     "face_share": 0.01,
-    "presence": 0.05,
+    "face_presence": 0.05,
     "brightness": 3.0,
     "sharpness": 8.0,
     "yaw": 2.0,
@@ -40,7 +41,7 @@ TOLERANCES = {
     "sunglasses": 0.15,
     "hand_over_face": 0.2,
     "expression": 0.1,
-    "depth": 0.15,
+    "room_below_face": 0.15,
     "body_yaw": 6.0,
     "torso_share": 0.08,
 }
@@ -48,9 +49,9 @@ TOLERANCES = {
 
 def figures(name: str, networks: Networks) -> dict[str, float | None]:
     data = pictures.data(name)
-    measurements = Measurements(decode(data, probe(data)), networks)
+    evidence = Evidence(decode(data, probe(data)), networks)
     return {
-        figure: None if (value := getattr(measurements, figure)) is None else round(float(value), 3)
+        figure: None if (value := evidence.read(figure)) is None else round(float(value), 3)
         for figure in TOLERANCES
     }
 

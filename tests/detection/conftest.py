@@ -6,8 +6,9 @@ import pytest
 
 from screentest.demo import pictures
 from screentest.detection import Detector
-from screentest.detection.measurements import Measurements, Networks
+from screentest.detection.evidence import Evidence
 from screentest.detection.pictures import decode, probe
+from screentest.detection.vision.networks import Networks
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,7 +31,7 @@ def networks() -> Networks:
 
 @pytest.fixture(scope="session")
 def measure(networks):
-    def measure(data: bytes) -> Measurements:
-        return Measurements(decode(data, probe(data)), networks)
+    def measure(data: bytes) -> Evidence:
+        return Evidence(decode(data, probe(data)), networks)
 
     return measure

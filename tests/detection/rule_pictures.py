@@ -9,11 +9,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from screentest.demo import pictures
-from screentest.detection import Model
-from screentest.detection.measurements import Networks
+from screentest.detection.models import ANIMATE_ANYONE, EMO, EMOJI, ModelSpec
 from screentest.detection.vision.mesh import FaceMesh
+from screentest.detection.vision.networks import Networks
 
-EMO, EMOJI, ANIMATE = Model.EMO, Model.EMOJI, Model.ANIMATE_ANYONE
 SUIT, SHOE = (18, 19, 27), (60, 40, 30)
 
 
@@ -177,7 +176,7 @@ def shouting() -> Image.Image:
     return result
 
 
-PICTURES: dict[str, tuple[Callable[[], Image.Image], Model, str]] = {
+PICTURES: dict[str, tuple[Callable[[], Image.Image], ModelSpec, str]] = {
     "nobody": (pictures.cat, EMO, "1:1"),
     "several people": (pictures.two_people, EMO, "1:1"),
     "face too small": (pictures.far_away, EMO, "1:1"),
@@ -205,10 +204,10 @@ PICTURES: dict[str, tuple[Callable[[], Image.Image], Model, str]] = {
     "hips outside": (bust, EMO, "3:4"),
     "hand near face": (lambda: _with_hand((400, 250), 60), EMOJI, "1:1"),
     "exaggerated expression": (shouting, EMOJI, "1:1"),
-    "nobody or several": (pictures.two_people, ANIMATE, "1:1"),
-    "body side-on": (side_on, ANIMATE, "1:1"),
-    "seated": (seated, ANIMATE, "1:1"),
-    "legs cut": (lambda: standing(0.82), ANIMATE, "1:1"),
-    "body cut": (bust, ANIMATE, "1:1"),
+    "nobody or several": (pictures.two_people, ANIMATE_ANYONE, "1:1"),
+    "body side-on": (side_on, ANIMATE_ANYONE, "1:1"),
+    "seated": (seated, ANIMATE_ANYONE, "1:1"),
+    "legs cut": (lambda: standing(0.82), ANIMATE_ANYONE, "1:1"),
+    "body cut": (bust, ANIMATE_ANYONE, "1:1"),
 }
 """By rule: what makes the picture, and the detector and ratio that see it."""

@@ -10,16 +10,18 @@ from screentest.detection import boxes
 
 # The documented samples: ratio of the printed boxes, to the pixel that rounding leaves open.
 PAIRS = [
-    (boxes.emo_square, (302, 286, 610, 593), (71, 9, 840, 778), 2000, 2000),
-    (boxes.emo_square, (387, 188, 769, 570), (225, 0, 931, 706), 1200, 706),
-    (boxes.emoji_square, (212, 194, 460, 441), (63, 30, 609, 575), 2000, 2000),
-    (boxes.emoji_square, (344, 180, 515, 351), (242, 68, 617, 443), 2000, 2000),
+    (boxes.EMO_SQUARE, (302, 286, 610, 593), (71, 9, 840, 778), 2000, 2000),
+    (boxes.EMO_SQUARE, (387, 188, 769, 570), (225, 0, 931, 706), 1200, 706),
+    (boxes.EMOJI_SQUARE, (212, 194, 460, 441), (63, 30, 609, 575), 2000, 2000),
+    (boxes.EMOJI_SQUARE, (344, 180, 515, 351), (242, 68, 617, 443), 2000, 2000),
 ]
 
 
 @pytest.mark.parametrize(("extended", "face", "expected", "width", "height"), PAIRS)
 def test_documented_pairs(extended, face, expected, width, height):
-    assert all(abs(a - b) <= 1 for a, b in zip(extended(face, width, height), expected, strict=True))
+    assert all(
+        abs(a - b) <= 1 for a, b in zip(extended.place(face, None, width, height), expected, strict=True)
+    )
 
 
 sides = st.integers(400, 7000)
@@ -43,8 +45,12 @@ def inside(box, width, height):
 @given(faces())
 def test_squares_are_square_and_inside(case):
     face, width, height = case
-    for make in (boxes.face_square, boxes.emo_square, boxes.emoji_square):
-        x1, y1, x2, y2 = box = make(face, width, height)
+    for box in (
+        boxes.face_square(face, width, height),
+        boxes.EMO_SQUARE.place(face, None, width, height),
+        boxes.EMOJI_SQUARE.place(face, None, width, height),
+    ):
+        x1, y1, x2, y2 = box
         assert inside(box, width, height)
         assert x2 - x1 == y2 - y1
 
@@ -52,7 +58,7 @@ def test_squares_are_square_and_inside(case):
 @given(faces(), st.none() | st.floats(0, 7000))
 def test_half_body_is_three_by_four_and_inside(case, hips):
     face, width, height = case
-    x1, y1, x2, y2 = box = boxes.emo_half_body(face, hips, width, height)
+    x1, y1, x2, y2 = box = boxes.EMO_HALF_BODY.place(face, hips, width, height)
     assert inside(box, width, height)
     assert (x2 - x1) * 4 == (y2 - y1) * 3
 
@@ -63,7 +69,7 @@ def test_the_extended_box_holds_the_face_that_fits(case):
     face = (max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height)))
     if max(face[2] - face[0], face[3] - face[1]) > min(width, height):
         return
-    ext = boxes.emo_square(face, width, height)
+    ext = boxes.EMO_SQUARE.place(face, None, width, height)
     assert ext[0] <= face[0] + 1
     assert ext[1] <= face[1] + 1
     assert ext[2] >= face[2] - 1
@@ -71,6 +77,6 @@ def test_the_extended_box_holds_the_face_that_fits(case):
 
 
 def test_half_body_reaches_the_hips():
-    box = boxes.emo_half_body((400, 200, 600, 400), 1200, 2000, 2000)
+    box = boxes.EMO_HALF_BODY.place((400, 200, 600, 400), 1200, 2000, 2000)
     assert box[1] <= 200 - 0.9 * 200 + 1
     assert box[3] >= 1200 - 1

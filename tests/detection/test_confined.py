@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from screentest.demo import pictures
-from screentest.detection import Detector, DetectorPool, Model, confined, confined_child
+from screentest.detection import Detector, DetectorPool, confined, confined_child
 from screentest.detection.confined import MIN_MEGABYTES, ConfinedDecoder
 from screentest.detection.errors import (
     DecoderUnavailable,
@@ -28,6 +28,7 @@ from screentest.detection.errors import (
     UndecodablePicture,
     UnreadablePicture,
 )
+from screentest.detection.models import BUILT_IN
 from screentest.detection.pictures import MAX_SIDE, Header, decode, probe
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has these limits")
@@ -218,7 +219,7 @@ def saboteur():
 
 
 class TestTheSame:
-    @pytest.mark.parametrize(("name", "model"), list(zip(PORTRAITS, itertools.cycle(Model), strict=False)))
+    @pytest.mark.parametrize(("name", "model"), list(zip(PORTRAITS, itertools.cycle(BUILT_IN), strict=False)))
     def test_pictures_and_answers_wherever_they_are_decoded(self, detector, decoder, name, model):
         data = PORTRAITS[name](pictures.astronaut())
         header = decoder.probe(data)

@@ -10,7 +10,7 @@ import pytest
 
 from screentest import detection
 from screentest.demo import pictures
-from screentest.detection import Code, Detector, DetectorPool, Model, codes
+from screentest.detection import Code, Detector, DetectorPool, models
 from screentest.detection.errors import InvalidRatio, UnknownModel, UnreadablePicture, WeightsMissing
 from screentest.detection.vision import runtime
 
@@ -41,7 +41,7 @@ def test_emoji_has_its_own_wire_form(detector):
     bad = detector.detect(pictures.data("tilted"), "emoji-detect-v1").output()
     assert bad == {
         "code": "InvalidFile.FacePose",
-        "message": codes.message(Model.EMOJI, Code.FACE_POSE),
+        "message": models.EMOJI.messages[Code.FACE_POSE],
     }
 
 
@@ -51,7 +51,7 @@ def test_animate_anyone_has_its_own_wire_form(detector):
     bad = detector.detect(pictures.data("two_people"), "animate-anyone-detect-gen2").output()
     assert bad == {
         "check_pass": False,
-        "reason": codes.message(Model.ANIMATE_ANYONE, Code.CONTENT),
+        "reason": models.ANIMATE_ANYONE.messages[Code.CONTENT],
         "bodystyle": "",
     }
 
@@ -120,7 +120,7 @@ def test_missing_weights_name_the_remedy(monkeypatch, tmp_path):
 def test_a_path_and_bytes_are_the_same(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(pictures.data("shoulders_up"))
-    assert detection.detect(path, Model.EMO) == detection.detect(path.read_bytes(), Model.EMO)
+    assert detection.detect(path, models.EMO) == detection.detect(path.read_bytes(), models.EMO)
 
 
 def test_a_pool_serves_more_threads_than_it_has_detectors():

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from screentest.demo.pictures import source
 from screentest.detection.vision.crops import Region
 from screentest.detection.vision.faces import FaceDetector
-from screentest.detection.vision.mesh import FaceMesh, Mesh
+from screentest.detection.vision.mesh import LEFT_EYE_CORNER, RIGHT_EYE_CORNER, FaceMesh, Mesh
 from screentest.detection.vision.occlusion import Occlusion, OcclusionNet
 
 PEOPLE = ("obama.jpg", "biden.jpg", "astronaut.png")
@@ -38,6 +38,11 @@ def faces() -> dict[str, tuple[Image.Image, Mesh]]:
     return found
 
 
+def between_eyes(mesh: Mesh) -> float:
+    """Between the outer corners, pixels, in three dimensions."""
+    return float(np.linalg.norm(mesh.points[RIGHT_EYE_CORNER] - mesh.points[LEFT_EYE_CORNER]))
+
+
 def points(mesh: Mesh, *indices: int) -> list[tuple[float, float]]:
     return [(float(mesh.points[i, 0]), float(mesh.points[i, 1])) for i in indices]
 
@@ -52,12 +57,13 @@ def sunglasses(draw: ImageDraw.ImageDraw, mesh: Mesh) -> None:
         (x1, y1), (x2, y2) = points(mesh, outer, inner)
         x, y, r = (x1 + x2) / 2, (y1 + y2) / 2, 0.75 * abs(x2 - x1)
         draw.ellipse((x - r, y - 0.85 * r, x + r, y + 0.95 * r), fill=(14, 13, 15))
-    draw.line(points(mesh, 133, 362), fill=(14, 13, 15), width=max(2, round(mesh.eye_distance / 25)))
+    draw.line(points(mesh, 133, 362), fill=(14, 13, 15), width=max(2, round(between_eyes(mesh) / 25)))
 
 
 def bar(draw: ImageDraw.ImageDraw, mesh: Mesh) -> None:
     ((x1, _), (x2, _), (_, y)) = points(mesh, 234, 454, 13)
-    draw.rectangle((x1, y - mesh.eye_distance / 4, x2, y + mesh.eye_distance / 4), fill=(60, 60, 60))
+    half = between_eyes(mesh) / 4
+    draw.rectangle((x1, y - half, x2, y + half), fill=(60, 60, 60))
 
 
 def look(net: OcclusionNet, image: Image.Image, mesh: Mesh, paint: Painter | None = None) -> Occlusion:

@@ -24,8 +24,8 @@ from mutations import Case, cases
 from screentest.detection import DetectorPool
 from screentest.detection.api import DetectionApi, Request
 from screentest.detection.api.fetch import HttpFetcher, Take
-from screentest.detection.api.service import AA_DETECT, FACE_DETECT
 from screentest.detection.api.urls import ImageUrl, parse
+from screentest.detection.models import AA_DETECT, FACE_DETECT
 from screentest.screening.contract import code_of_reason
 
 HANG_SECONDS = 60

@@ -23,13 +23,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from screentest.detection import Answer, Code, Explanation, Model, UnreadablePicture, confined
+from screentest.detection import Answer, Code, Explanation, ModelSpec, UnreadablePicture, confined
 from screentest.detection import pictures as in_process
 from screentest.detection.api import DetectionApi
 from screentest.detection.api.fetch import HttpFetcher
 from screentest.detection.api.openapi import document
 from screentest.detection.api.wsgi import application
-from screentest.detection.codes import message
 
 HERE = Path(__file__).parent
 
@@ -99,16 +98,15 @@ class Pictures(HttpFetcher):
         return url.target.encode()
 
 
-def by_target(data: bytes, model: Model, ratio: str) -> Answer:
+def by_target(data: bytes, model: ModelSpec, ratio: str) -> Answer:
     """Every kind of answer, by the length of the URL's path."""
     kind = len(data) % 4
     if kind == 0:
         raise UnreadablePicture("broken")
     if kind == 1:
-        code = Code.CONTENT if model is Model.ANIMATE_ANYONE else Code.NO_HUMAN
-        text = message(model, code)
+        code, text = Code.RESOLUTION, model.messages[Code.RESOLUTION]
         return Answer(model, ratio, False, code, text, None, None, "", False, 9, 9, Explanation())
-    portrait = model is not Model.ANIMATE_ANYONE
+    portrait = model.wire.boxes
     box = (1, 2, 3, 4) if portrait else None
     return Answer(
         model, ratio, True, None, "", box, box, "" if portrait else "half", True, 9, 9, Explanation()

@@ -1,4 +1,4 @@
-"""Three portrait detectors: picture in, verdict with boxes or a code out. Knows no AWS and no server.
+"""Portrait detectors: picture in, verdict with boxes or a code out. Knows no AWS and no server.
 
 >>> from screentest import detection
 >>> answer = detection.detect("portrait.jpg", "emo-detect-v1", "1:1")
@@ -9,9 +9,10 @@
 from __future__ import annotations
 
 from screentest.detection.answer import Answer, Check, Explanation
-from screentest.detection.codes import Code, Model
+from screentest.detection.codes import Code
 from screentest.detection.detector import Detector, DetectorPool, detect
 from screentest.detection.errors import DetectionError, UnreadablePicture
+from screentest.detection.models import ModelSpec
 
 VERSION = "0.1.0"
 """Of this package; goes into `detector` of each recorded verdict."""
@@ -29,7 +30,7 @@ __all__ = [
     "Detector",
     "DetectorPool",
     "Explanation",
-    "Model",
+    "ModelSpec",
     "UnreadablePicture",
     "detect",
 ]

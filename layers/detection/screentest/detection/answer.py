@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from screentest.detection.codes import Code, Model
+if TYPE_CHECKING:
+    from screentest.detection.models.spec import ModelSpec
 
 Box = tuple[int, int, int, int]
 """`(x1, y1, x2, y2)`, integer pixels of the upright picture, origin top left."""
@@ -32,7 +33,7 @@ class Check:
     value: float | None
     limit: str
     unit: str
-    code: Code
+    code: str
     failed: bool
 
 
@@ -43,9 +44,9 @@ class Explanation:
     Attributes:
         checks: the rules in the order in which they were applied; the first failure is the last one.
         decided_by: name of the rule that rejected the picture, `None` on a pass.
-        measurements: further figures by name.
-        boxes: named boxes `(x1, y1, x2, y2)` in pixels of the upright picture: `face`, `person`, `other person 1` …
-        landmarks: named point sets in pixels of the upright picture: `face`, `body`, `hands`.
+        measurements: figures that were read, by name (`evidence.MEASUREMENTS`).
+        boxes: named boxes `(x1, y1, x2, y2)` in pixels of the upright picture: `face`, `person 1` …
+        landmarks: named point sets in pixels of the upright picture: `face`, `body`, `hand 1` …
     """
 
     checks: tuple[Check, ...] = ()
@@ -84,23 +85,23 @@ class Answer:
 
     Attributes:
         model: which detector judged.
-        ratio: `1:1` or `3:4`; always `1:1` for Emoji and AnimateAnyone.
+        ratio: `1:1` or `3:4`; `1:1` for detectors that take none.
         passed: whether the picture can drive the video.
         code: why not; `None` on a pass.
         message: the literal wire text of `code`; empty on a pass.
-        face_bbox: the square face box; only on a pass of EMO and Emoji.
-        ext_bbox: the extended box; only on a pass of EMO and Emoji.
-        body_style: `full` or `half` on a pass of AnimateAnyone, else empty.
+        face_bbox: the square face box; only on a pass, of detectors that answer boxes.
+        ext_bbox: the extended box, likewise.
+        body_style: `full` or `half` on a pass of detectors that answer it, else empty.
         humanoid: whether a person was found at all.
         width: of the upright picture, pixels.
         height: of the upright picture, pixels.
         explanation: what was measured and what decided.
     """
 
-    model: Model
+    model: ModelSpec
     ratio: str
     passed: bool
-    code: Code | None
+    code: str | None
     message: str
     face_bbox: Box | None
     ext_bbox: Box | None
@@ -111,15 +112,6 @@ class Answer:
     explanation: Explanation
 
     def output(self) -> dict[str, Any]:
-        """The wire's `output` object as the retired service documents its responses."""
-        if self.model is Model.ANIMATE_ANYONE:
-            if self.passed:
-                return {"check_pass": True, "bodystyle": self.body_style}
-            return {"check_pass": False, "reason": self.message, "bodystyle": ""}
-        failure = {"code": str(self.code), "message": self.message}
-        face, ext = list(self.face_bbox or ()), list(self.ext_bbox or ())
-        if self.model is Model.EMOJI:
-            return {"bbox_face": face, "ext_bbox_face": ext} if self.passed else failure
-        if self.passed:
-            return {"check_pass": True, "humanoid": self.humanoid, "face_bbox": face, "ext_bbox": ext}
-        return {"check_pass": False, "humanoid": self.humanoid, **failure}
+        """The wire's `output` object, in the form that the detector's documents show."""
+        wire = self.model.wire
+        return wire.passed(self) if self.passed else wire.rejected(self)

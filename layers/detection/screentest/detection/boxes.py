@@ -6,15 +6,10 @@ Boxes are `(x1, y1, x2, y2)` in pixels of the upright picture; the arithmetic is
 
 from __future__ import annotations
 
-from screentest.detection.answer import Box
+from dataclasses import dataclass
+from typing import Protocol
 
-EMO_SCALE = 2.5
-EMO_LIFT = 0.15
-EMOJI_SCALE = 2.2
-EMOJI_LIFT = 0.06
-HALF_BODY_ASPECT = (3, 4)
-HALF_BODY_TOP = 0.9
-"""Margin above the face box in face heights: the same as EMO's 1:1 box has (0.5 x 2.5 - 0.5 + 0.15)."""
+from screentest.detection.answer import Box
 
 FloatBox = tuple[float, float, float, float]
 
@@ -37,43 +32,63 @@ def face_square(face: FloatBox, width: int, height: int) -> Box:
     return _square((x1 + x2) / 2, (y1 + y2) / 2, max(x2 - x1, y2 - y1), width, height)
 
 
-def _extended(face: FloatBox, scale: float, lift: float, width: int, height: int) -> Box:
-    x1, y1, x2, y2 = face
-    side = max(x2 - x1, y2 - y1)
-    wanted = min(scale * side, width, height)
-    # Where the frame shrinks the box to little more than the face, the lift must not push the chin out of it.
-    cy = max((y1 + y2) / 2 - lift * side, min(y2, height) - wanted / 2)
-    return _square((x1 + x2) / 2, cy, wanted, width, height)
+class ExtendedBox(Protocol):
+    """How the part of a picture is chosen that a video model works on."""
+
+    def place(self, face: FloatBox, hips: float | None, width: int, height: int) -> Box:
+        """The box in a frame of `width` x `height`.
+
+        Args:
+            face: the face box.
+            hips: y of the hips' line, `None` where unknown.
+        """
 
 
-def emo_square(face: FloatBox, width: int, height: int) -> Box:
-    """EMO's extended box at 1:1: 2.5 face sides, centre 0.15 sides above the face's."""
-    return _extended(face, EMO_SCALE, EMO_LIFT, width, height)
+@dataclass(frozen=True, slots=True)
+class Square:
+    """A square of `scale` face sides, its centre `lift` face sides above the face's."""
+
+    scale: float
+    lift: float
+
+    def place(self, face: FloatBox, hips: float | None, width: int, height: int) -> Box:  # noqa: ARG002 - of a kind
+        """As `ExtendedBox.place`; the hips are not asked for."""
+        x1, y1, x2, y2 = face
+        side = max(x2 - x1, y2 - y1)
+        wanted = min(self.scale * side, width, height)
+        # Where the frame shrinks the box to little more than the face, the lift must not push the chin out of it.
+        cy = max((y1 + y2) / 2 - self.lift * side, min(y2, height) - wanted / 2)
+        return _square((x1 + x2) / 2, cy, wanted, width, height)
 
 
-def emoji_square(face: FloatBox, width: int, height: int) -> Box:
-    """Emoji's extended box: 2.2 face sides, centre 0.06 sides above the face's."""
-    return _extended(face, EMOJI_SCALE, EMOJI_LIFT, width, height)
+@dataclass(frozen=True, slots=True)
+class HalfBody:
+    """From above the head down to the hips, exactly `across` by `down`.
 
-
-def emo_half_body(face: FloatBox, hips: float | None, width: int, height: int) -> Box:
-    """EMO's extended box at 3:4: from above the head down to the hips, exactly three by four.
-
-    No sample is published. As the reference argues: centred on the face, at least as wide as the 1:1 box, its top 0.9
-    face heights above the face and its bottom at the hips or lower; shrunk and moved into the frame.
-
-    Args:
-        face: the face box.
-        hips: y of the hips' line in pixels, `None` where unknown.
+    No sample is published. Centred on the face, at least `scale` face sides wide, its top `top` face heights above the
+    face box and its bottom at the hips or lower; shrunk and moved into the frame.
     """
-    x1, y1, x2, y2 = face
-    side = max(x2 - x1, y2 - y1)
-    cx, cy = (x1 + x2) / 2, (y1 + y2) / 2
-    top = cy - side / 2 - HALF_BODY_TOP * side
-    bottom = hips if hips is not None else top
-    across, down = HALF_BODY_ASPECT
-    span = max(EMO_SCALE * side * down / across, bottom - max(top, 0.0))
-    # The largest multiple of 3 by 4 that fits keeps the aspect exact in integers.
-    units = max(1, min(round(span / down), width // across, height // down))
-    w, h = across * units, down * units
-    return _place(cx, top + h / 2, w, h, width, height)
+
+    across: int
+    down: int
+    scale: float
+    top: float
+
+    def place(self, face: FloatBox, hips: float | None, width: int, height: int) -> Box:
+        """As `ExtendedBox.place`."""
+        x1, y1, x2, y2 = face
+        side = max(x2 - x1, y2 - y1)
+        cx, cy = (x1 + x2) / 2, (y1 + y2) / 2
+        top = cy - side / 2 - self.top * side
+        bottom = hips if hips is not None else top
+        span = max(self.scale * side * self.down / self.across, bottom - max(top, 0.0))
+        # The largest multiple of the aspect that fits keeps it exact in integers.
+        units = max(1, min(round(span / self.down), width // self.across, height // self.down))
+        w, h = self.across * units, self.down * units
+        return _place(cx, top + h / 2, w, h, width, height)
+
+
+EMO_SQUARE = Square(2.5, 0.15)
+EMOJI_SQUARE = Square(2.2, 0.06)
+EMO_HALF_BODY = HalfBody(3, 4, 2.5, 0.9)
+"""The margin above the face is the same as EMO's square has: 0.5 x 2.5 - 0.5 + 0.15."""

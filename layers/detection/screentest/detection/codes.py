@@ -1,20 +1,13 @@
 """Codes and literal wire messages of the detection API.
 
-Source: the retired service's tables of codes, one for EMO and Emoji, one for AnimateAnyone.
+Source: the retired service's tables of codes. Texts that one detector alone answers are in its module.
 The texts are what the service sent, spelling included; clients may compare them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-
-
-class Model(StrEnum):
-    """The three detectors, by the name that a request carries."""
-
-    EMO = "emo-detect-v1"
-    EMOJI = "emoji-detect-v1"
-    ANIMATE_ANYONE = "animate-anyone-detect-gen2"
 
 
 class Code(StrEnum):
@@ -33,7 +26,7 @@ class Code(StrEnum):
     BODY_POSE = "InvalidFile.BodyPose"
 
 
-_PORTRAIT = {
+PORTRAIT: Mapping[str, str] = {
     Code.NO_HUMAN: "The input image has no human body. Please upload other image with single person.",
     Code.MULTI_HUMAN: "The input image has multi human bodies. Please upload other image with single person.",
     Code.BODY_PROPORTION: (
@@ -56,33 +49,10 @@ _PORTRAIT = {
         "or change the ratio parameter to 1:1."
     ),
 }
+"""The literal message for each code of EMO and Emoji."""
 
-_ANIMATE_ANYONE = {
-    Code.CONTENT: (
-        "The input image has no human body or multi human bodies. Please upload other image with single person."
-    ),
-    Code.RESOLUTION: (
-        "The image resolution is invalid, please make sure that the largest length of image is smaller than 4096, "
-        "and the smallest length of image is larger than 224."
-    ),
-    Code.BODY_POSE: (
-        "The pose of the detected person is invalid, please upload other image with whole body "
-        "and expected orientation."
-    ),
-    Code.FACE_POSE: (
-        "The pose of the detected face is invalid, please upload other image with whole face "
-        "and expected orientation."
-    ),
-}
-
-MESSAGES: dict[Model, dict[Code, str]] = {
-    Model.EMO: _PORTRAIT,
-    Model.EMOJI: _PORTRAIT,
-    Model.ANIMATE_ANYONE: _ANIMATE_ANYONE,
-}
-"""The literal message for each code that a model may answer."""
-
-
-def message(model: Model, code: Code) -> str:
-    """The literal wire message of `code` for `model`."""
-    return MESSAGES[model][code]
+IMAGE_URL_MISSING = (
+    "The request is missing required parameters or in a wrong format, please check the parameters "
+    "that you send."
+)
+"""What EMO and Emoji answer to a request without a picture's URL."""

@@ -5,58 +5,18 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
-from screentest.detection import boxes, codes, errors
-from screentest.detection import thresholds as t
-from screentest.detection.answer import Answer, Check, Explanation, Point
-from screentest.detection.codes import Code, Model
-from screentest.detection.measurements import Measurements, Networks
+from screentest.detection import boxes, models
+from screentest.detection.answer import Answer, Box, Check, Explanation, Point
+from screentest.detection.codes import Code
+from screentest.detection.evidence import Evidence
+from screentest.detection.models import Framing, ModelSpec
 from screentest.detection.pictures import Header, Picture, decode, probe
-from screentest.detection.rules import animate_anyone, emo, emoji
-from screentest.detection.rules.rule import Rule
-
-RATIOS: dict[Model, tuple[str, ...]] = {
-    Model.EMO: ("1:1", "3:4"),
-    Model.EMOJI: ("1:1",),
-    Model.ANIMATE_ANYONE: ("1:1",),
-}
-"""The ratios that a request may name; the first is the default."""
-
-
-def rules(model: Model, ratio: str = "1:1") -> tuple[Rule, ...]:
-    """The rules of a detector in the order in which they are applied, the header's apart."""
-    if model is Model.EMO:
-        return emo.HALF_BODY if ratio == "3:4" else emo.HEAD
-    return emoji.HEAD if model is Model.EMOJI else animate_anyone.BODY
-
-
-def side_limits(model: Model) -> tuple[int, int]:
-    """Shortest and longest side that `model` takes, pixels, inclusive."""
-    if model is Model.ANIMATE_ANYONE:
-        return t.ANIMATE_SIDE_MIN, t.ANIMATE_SIDE_MAX
-    return t.PORTRAIT_SIDE_MIN, t.PORTRAIT_SIDE_MAX
-
-
-def parse(model: Model | str, ratio: str = "1:1") -> tuple[Model, str]:
-    """Model and ratio as this package's own values.
-
-    Raises:
-        UnknownModel: none of the three.
-        InvalidRatio: not one that the model offers.
-    """
-    try:
-        known = Model(model)
-    except ValueError:
-        names = ", ".join(Model)
-        raise errors.UnknownModel(f"unknown model {model!r}: it is one of {names}") from None
-    if ratio not in RATIOS[known]:
-        offered = " or ".join(RATIOS[known])
-        raise errors.InvalidRatio(f"{known} does not offer the ratio {ratio!r}: it is {offered}")
-    return known, ratio
+from screentest.detection.vision.crops import Points
+from screentest.detection.vision.networks import Networks
 
 
 class Decoder(Protocol):
@@ -96,9 +56,7 @@ class Detector:
         """
         if self._decoder is not None:
             self._decoder.open()
-        for name, attribute in vars(Networks).items():
-            if isinstance(attribute, cached_property):
-                getattr(self._networks, name)
+        self._networks.open()
 
     def close(self) -> None:
         """Close the decoder, if it has one; the next picture opens it again."""
@@ -114,13 +72,13 @@ class Detector:
         """
         return probe(data) if self._decoder is None else self._decoder.probe(data)
 
-    def detect(self, data: bytes, model: Model | str, ratio: str = "1:1") -> Answer:
+    def detect(self, data: bytes, model: ModelSpec | str, ratio: str = "1:1") -> Answer:
         """Judge the picture in `data`.
 
         Args:
             data: a JPEG, PNG, BMP or WebP file.
-            model: which detector.
-            ratio: `1:1` (head) or, for EMO, `3:4` (half body).
+            model: which detector, or the name of one that is built in.
+            ratio: one that it offers.
 
         Raises:
             UnreadablePicture: no picture, or a broken one.
@@ -128,31 +86,32 @@ class Detector:
             WeightsMissing: the installation is incomplete.
             DecoderUnavailable: the decoder does not start.
         """
-        known, ratio = parse(model, ratio)
+        spec = models.find(model) if isinstance(model, str) else model
+        framing = spec.framing(ratio)
         header = self.probe(data)
-        size = _resolution(known, header)
-        if size.failed and not _judged_all_the_same(known, header):
+        size = _size(spec, header)
+        if size.failed and not _judged_all_the_same(spec, header):
             explanation = Explanation((size,), size.rule)
-            return _rejected(known, ratio, Code.RESOLUTION, False, header.width, header.height, explanation)
+            return _rejected(spec, ratio, size.code, False, header.width, header.height, explanation)
         picture = decode(data, header) if self._decoder is None else self._decoder.decode(data, header)
-        return _judge(known, ratio, Measurements(picture, self._networks), size)
+        return _judge(spec, framing, Evidence(picture, self._networks), size)
 
 
-def _judged_all_the_same(model: Model, header: Header) -> bool:
-    """Whether a picture of the wrong size is judged first, and rejected for its size only if nothing else is wrong.
+def too_large(model: ModelSpec, ratio: str) -> Answer:
+    """The rejection of a picture whose header alone is beyond every limit (`PictureTooLarge`)."""
+    return _rejected(model, ratio, Code.RESOLUTION, False, 0, 0, Explanation())
 
-    Emoji's own documents name no size, so that a smaller fault comes last: whoever enlarges the picture should not
-    then learn that the face was covered all along. Large pictures cost too much for that.
-    """
+
+def _judged_all_the_same(model: ModelSpec, header: Header) -> bool:
+    """Whether a picture of the wrong size is judged first, and rejected for its size only if nothing else is wrong."""
+    short, long = sorted((header.width, header.height))
     return (
-        model is Model.EMOJI
-        and min(header.width, header.height) >= t.EMOJI_JUDGED_SIDE_MIN
-        and (max(header.width, header.height) <= t.PORTRAIT_SIDE_MAX)
+        model.judged_from_side is not None and model.judged_from_side <= short and long <= model.size.max_side
     )
 
 
-def _resolution(model: Model, header: Header) -> Check:
-    low, high = side_limits(model)
+def _size(model: ModelSpec, header: Header) -> Check:
+    low, high = model.size.min_side, model.size.max_side
     short, long = sorted((header.width, header.height))
     failed = short < low or long > high
     value = float(long if long > high else short)
@@ -160,70 +119,76 @@ def _resolution(model: Model, header: Header) -> Check:
 
 
 def _rejected(
-    model: Model, ratio: str, code: Code, humanoid: bool, width: int, height: int, explanation: Explanation
+    model: ModelSpec, ratio: str, code: str, humanoid: bool, width: int, height: int, explanation: Explanation
 ) -> Answer:
-    text = codes.message(model, code)
+    text = model.messages[code]
     return Answer(model, ratio, False, code, text, None, None, "", humanoid, width, height, explanation)
 
 
-def _judge(model: Model, ratio: str, m: Measurements, size: Check) -> Answer:
-    width, height = m.picture.width, m.picture.height
+def _judge(model: ModelSpec, framing: Framing, evidence: Evidence, size: Check) -> Answer:
+    width, height = evidence.picture.width, evidence.picture.height
     checks, failure = [], None
-    for rule in rules(model, ratio):
-        value = rule.value(m)
+    for rule in framing.rules:
+        value = rule.value(evidence)
         failed = rule.fails(value)
-        checks.append(Check(rule.name, value, rule.limit, rule.unit, rule.code, failed))
+        check = Check(rule.name, value, rule.limit, rule.unit, rule.code, failed)
+        checks.append(check)
         if failed:
-            failure = rule
+            failure = check
             break
     last = size.failed and failure is None
     checks = [*checks, size] if last else [size, *checks]
-    decided = size.rule if last else failure.name if failure else None
-    explanation = _explain(m, tuple(checks), decided)
-    if last or failure is not None:
-        code = Code.RESOLUTION if failure is None else failure.code
-        humanoid = code not in {Code.NO_HUMAN, Code.CONTENT}
-        return _rejected(model, ratio, code, humanoid, width, height, explanation)
-    face = ext = None
-    if model is not Model.ANIMATE_ANYONE and m.face is not None:
-        (sx, sy), (x1, y1, x2, y2) = m.picture.scale, m.face.box
-        box = (x1 * sx, y1 * sy, x2 * sx, y2 * sy)
-        face = boxes.face_square(box, width, height)
-        if model is Model.EMOJI:
-            ext = boxes.emoji_square(box, width, height)
-        elif ratio == "1:1":
-            ext = boxes.emo_square(box, width, height)
-        else:
-            hips = m.hips_line
-            ext = boxes.emo_half_body(box, None if hips is None else hips * sy, width, height)
-    style = m.body_style if model is Model.ANIMATE_ANYONE else ""
-    return Answer(model, ratio, True, None, "", face, ext, style, True, width, height, explanation)
+    failure = size if last else failure
+    humanoid = evidence.people.has_person
+    if failure is not None:
+        explanation = _explain(evidence, tuple(checks), failure.rule)
+        return _rejected(model, framing.ratio, failure.code, humanoid, width, height, explanation)
+    face, ext = _boxes(framing, evidence)
+    style = ("full" if evidence.figure.whole else "half") if model.wire.body_style else ""
+    explanation = _explain(evidence, tuple(checks), None)
+    return Answer(
+        model, framing.ratio, True, None, "", face, ext, style, humanoid, width, height, explanation
+    )
 
 
-def _explain(m: Measurements, checks: tuple[Check, ...], decided: str | None) -> Explanation:
-    sx, sy = m.picture.scale
+def _boxes(framing: Framing, evidence: Evidence) -> tuple[Box | None, Box | None]:
+    """Face box and extended box, where the framing has one."""
+    face, picture = evidence.subject.face, evidence.picture
+    if framing.extended_box is None or face is None:
+        return None, None
+    (sx, sy), (x1, y1, x2, y2) = picture.scale, face.box
+    box = (x1 * sx, y1 * sy, x2 * sx, y2 * sy)
+    hips = evidence.figure.hips_line
+    extended = framing.extended_box.place(
+        box, None if hips is None else hips * sy, picture.width, picture.height
+    )
+    return boxes.face_square(box, picture.width, picture.height), extended
 
-    def points(values: object) -> tuple[Point, ...]:
-        return tuple((float(x) * sx, float(y) * sy) for x, y, *_ in values)  # type: ignore[attr-defined]
+
+def _explain(evidence: Evidence, checks: tuple[Check, ...], decided: str | None) -> Explanation:
+    """What was found and measured so far: explaining costs no network."""
+    sx, sy = evidence.picture.scale
+    subject = evidence.subject
+
+    def box(x1: float, y1: float, x2: float, y2: float) -> tuple[float, float, float, float]:
+        return x1 * sx, y1 * sy, x2 * sx, y2 * sy
+
+    def points(values: Points) -> tuple[Point, ...]:
+        return tuple((float(x) * sx, float(y) * sy) for x, y, *_ in values)
 
     named, landmarks = {}, {}
-    taken = vars(m)  # only what was measured: explaining costs no network
-    if taken.get("face") is not None:
-        x1, y1, x2, y2 = taken["face"].box
-        named["face"] = (x1 * sx, y1 * sy, x2 * sx, y2 * sy)
-    for number, person in enumerate(taken.get("persons", ()), 1):
-        x1, y1, x2, y2 = person.box
-        named[f"person {number}"] = (x1 * sx, y1 * sy, x2 * sx, y2 * sy)
-    if taken.get("mesh") is not None:
-        landmarks["face"] = points(taken["mesh"].points[:468])
-    if taken.get("pose") is not None:
-        landmarks["body"] = points(taken["pose"].points)
-    elif taken.get("body") is not None:
-        landmarks["body"] = points(taken["body"].points)
-    for number, hand in enumerate(taken.get("hands", ()), 1):
+    if subject.face is not None:
+        named["face"] = box(*subject.face.box)
+    for number, person in enumerate(subject.persons, 1):
+        named[f"person {number}"] = box(*person.box)
+    if subject.mesh is not None:
+        landmarks["face"] = points(subject.mesh.points[:468])
+    pose = evidence.taken("figure", "pose") or subject.body
+    if pose is not None:
+        landmarks["body"] = points(pose.points)
+    for number, hand in enumerate(evidence.taken("hands", "found") or (), 1):
         landmarks[f"hand {number}"] = points(hand.points)
-    figures = {name: float(value) for name, value in taken.items() if isinstance(value, int | float)}
-    return Explanation(checks, decided, figures, named, landmarks)
+    return Explanation(checks, decided, evidence.measurements_taken(), named, landmarks)
 
 
 class DetectorPool:
@@ -243,7 +208,7 @@ class DetectorPool:
         finally:
             self._idle.put(detector)
 
-    def detect(self, data: bytes, model: Model | str, ratio: str = "1:1") -> Answer:
+    def detect(self, data: bytes, model: ModelSpec | str, ratio: str = "1:1") -> Answer:
         """As `Detector.detect`, from any thread; waits for an idle detector."""
         with self.lend() as detector:
             return detector.detect(data, model, ratio)
@@ -252,13 +217,13 @@ class DetectorPool:
 _own = DetectorPool(1)
 
 
-def detect(picture: bytes | str | PathLike[str], model: Model | str, ratio: str = "1:1") -> Answer:
+def detect(picture: bytes | str | PathLike[str], model: ModelSpec | str, ratio: str = "1:1") -> Answer:
     """Judge one picture with detectors that this module keeps.
 
     Args:
         picture: a picture file's bytes, or its path.
-        model: `emo-detect-v1`, `emoji-detect-v1` or `animate-anyone-detect-gen2`.
-        ratio: `1:1` (head) or, for EMO, `3:4` (half body).
+        model: which detector, or the name of one that is built in, such as `emo-detect-v1`.
+        ratio: one that it offers: `1:1` (head) or, for EMO, `3:4` (half body).
 
     Raises:
         UnreadablePicture: no picture, or a broken one.

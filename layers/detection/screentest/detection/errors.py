@@ -30,7 +30,7 @@ class InvalidRatio(DetectionError, ValueError):
 
 
 class UnknownModel(DetectionError, ValueError):
-    """The model is none of the three. On the wire: `ModelNotFound`."""
+    """There is no such detector. On the wire: `ModelNotFound`."""
 
 
 class WeightsMissing(DetectionError):

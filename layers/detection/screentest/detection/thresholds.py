@@ -47,7 +47,7 @@ UPRIGHT_REGION = 2.5
 UPSIDE_DOWN_LEAD = 0.08
 """Of the turned face's score: 0.11 and more for 29 of 30, masked upright faces up to 0.07."""
 
-# Somebody at all.
+# A person at all.
 PERSON_SCORE_SURE = 0.35
 """With a head: no animal or object of the set reaches 0.25."""
 PERSON_SCORE_FAINT = 0.12
@@ -61,7 +61,7 @@ BODY_SCORE_SURE = 0.50
 KEYPOINT_MIN = 0.30
 """MoveNet's usual limit; the heads of bodies without one stay below 0.2."""
 
-# Several.
+# Several persons.
 FACE_SCORE_COUNTED = 0.60
 OTHER_FACE_SIZE_MIN = 0.35
 OTHER_PERSON_SIZE_MIN = 0.35
@@ -116,7 +116,7 @@ UNSHADED_WEIGHT = 0.55
 more, good pictures up to 0.72."""
 OBJECT_MAX = 0.5
 """A bar over the eyes 0.92; faces with a microphone or cut by the frame up to 0.46, others up to 0.31."""
-BLANK_MAX = 0.10
+FEATURE_CONTRAST_MIN = 0.10
 """Bars of any colour over eyes or mouth read up to 0.06, opaque sunglasses up to 0.11, good pictures 0.23 and more."""
 HAND_REGION = 2.6
 """Face sizes."""

@@ -5,7 +5,6 @@ Source: the retired service's tables of status codes, each model's own and the c
 
 from __future__ import annotations
 
-from screentest.detection.codes import Model
 from screentest.detection.errors import DetectionError
 
 
@@ -29,10 +28,6 @@ class ApiError(DetectionError):
         self.headers = headers
 
 
-_PARAMETERS = (
-    "The request is missing required parameters or in a wrong format, please check the parameters "
-    "that you send."
-)
 _URL = (
     "The request URL is invalid, please check the request URL is available and the request image format is one of "
     "the following types: JPEG, JPG, PNG, BMP, and WEBP."
@@ -91,7 +86,7 @@ def parameter_invalid(name: str) -> ApiError:
 
 
 def model_unknown() -> ApiError:
-    """None of the three detectors, nor an alias of one."""
+    """None of the detectors, nor an alias of one."""
     return ApiError(404, "ModelNotFound", "Model can not be found.")
 
 
@@ -110,9 +105,8 @@ def input_invalid() -> ApiError:
     return ApiError(400, "BadRequest.IllegalInput", "The input parameter requires json format.")
 
 
-def image_url_missing(model: Model) -> ApiError:
-    """`input.image_url` is absent or no string; each family of detectors has its own text."""
-    text = "Parameter required: image_url" if model is Model.ANIMATE_ANYONE else _PARAMETERS
+def image_url_missing(text: str) -> ApiError:
+    """`input.image_url` is absent or no string; `text` is the detector's own."""
     return ApiError(400, "InvalidParameter", text)
 
 

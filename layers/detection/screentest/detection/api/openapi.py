@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from screentest import detection
-from screentest.detection.api.service import AA_DETECT, FACE_DETECT, HEALTH, OPENAPI
-from screentest.detection.codes import Model
+from screentest.detection.api.service import HEALTH, OPENAPI
+from screentest.detection.models import BUILT_IN, ModelSpec
 
 _Json = dict[str, Any]
 
@@ -22,19 +23,22 @@ _ERRORS = {
 }
 
 
-def document() -> _Json:
-    """The document, OpenAPI 3.1."""
+def document(models: Iterable[ModelSpec] = BUILT_IN) -> _Json:
+    """The document of a server that offers `models`, OpenAPI 3.1."""
+    models = tuple(models)
+    by_path: dict[str, list[ModelSpec]] = {}
+    for model in models:
+        for path in model.paths:
+            by_path.setdefault(path, []).append(model)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Screentest detection API",
             "version": detection.VERSION,
-            "description": "Judges whether a portrait can drive a talking-head or dancing-figure video, "
-            "as emo-detect-v1, emoji-detect-v1 and animate-anyone-detect-gen2 did.",
+            "description": "Judges whether a portrait can drive a talking-head or dancing-figure video.",
         },
         "paths": {
-            FACE_DETECT: {"post": _operation("faceDetect", list(Model))},
-            AA_DETECT: {"post": _operation("aaDetect", [Model.ANIMATE_ANYONE])},
+            **{path: {"post": _operation(path, offered)} for path, offered in sorted(by_path.items())},
             HEALTH: {"get": _plain("health", "Whether the server is up.", "Health")},
             OPENAPI: {"get": _plain("openapi", "This document.", None)},
         },
@@ -48,21 +52,22 @@ def document() -> _Json:
                     "schema": {"type": "string"},
                 },
             },
-            "schemas": _schemas(),
+            "schemas": {**_schemas(), **_verdicts(models)},
         },
     }
 
 
-def _operation(name: str, models: list[Model]) -> _Json:
+def _operation(path: str, models: list[ModelSpec]) -> _Json:
+    first, *rest = path.rpartition("/")[2].split("-")
     request = {
         "allOf": [
             {"$ref": "#/components/schemas/Request"},
-            {"properties": {"model": {"enum": [str(model) for model in models]}}},
+            {"properties": {"model": {"enum": [model.name for model in models]}}},
         ]
     }
     return {
-        "operationId": name,
-        "summary": f"Judge one picture with {' or '.join(models)}.",
+        "operationId": first + "".join(word.title() for word in rest),
+        "summary": f"Judge one picture with {' or '.join(model.name for model in models)}.",
         "security": [{"key": []}, {}],
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
         "responses": {
@@ -102,15 +107,6 @@ def _object(required: list[str], properties: _Json, **more: Any) -> _Json:
 
 def _schemas() -> _Json:
     text: _Json = {"type": "string"}
-    box = {
-        "type": "array",
-        "items": {"type": "integer", "minimum": 0},
-        "minItems": 4,
-        "maxItems": 4,
-        "description": "x1, y1, x2, y2 in pixels of the upright picture.",
-    }
-    explain = {"explain": {"type": "object", "description": "With `--explain`: what was measured."}}
-    reject = {"code": text, "message": text, **explain}
     return {
         "Request": _object(
             ["model", "input"],
@@ -127,57 +123,11 @@ def _schemas() -> _Json:
                             "type": "string",
                             "enum": ["1:1", "3:4"],
                             "default": "1:1",
-                            "description": "Head or half body; 3:4 for emo-detect-v1 alone.",
+                            "description": "Framing, of the detectors that take one; each offers the first or both.",
                         }
                     },
                 },
             },
-        ),
-        "Verdict": _object(
-            ["output", "usage", "request_id"],
-            {
-                "output": {
-                    "oneOf": [
-                        {"$ref": f"#/components/schemas/{name}"}
-                        for name in ("EmoPass", "EmoReject", "EmojiPass", "EmojiReject", "AaPass", "AaReject")
-                    ]
-                },
-                "usage": _object(["image_count"], {"image_count": {"const": 1}}),
-                "request_id": text,
-            },
-            additionalProperties=False,
-        ),
-        "EmoPass": _object(
-            ["check_pass", "humanoid", "face_bbox", "ext_bbox"],
-            {
-                "check_pass": {"const": True},
-                "humanoid": {"type": "boolean"},
-                "face_bbox": box,
-                "ext_bbox": box,
-                **explain,
-            },
-            additionalProperties=False,
-        ),
-        "EmoReject": _object(
-            ["check_pass", "humanoid", "code", "message"],
-            {"check_pass": {"const": False}, "humanoid": {"type": "boolean"}, **reject},
-            additionalProperties=False,
-        ),
-        "EmojiPass": _object(
-            ["bbox_face", "ext_bbox_face"],
-            {"bbox_face": box, "ext_bbox_face": box, **explain},
-            additionalProperties=False,
-        ),
-        "EmojiReject": _object(["code", "message"], reject, additionalProperties=False),
-        "AaPass": _object(
-            ["check_pass", "bodystyle"],
-            {"check_pass": {"const": True}, "bodystyle": {"enum": ["full", "half"]}, **explain},
-            additionalProperties=False,
-        ),
-        "AaReject": _object(
-            ["check_pass", "reason", "bodystyle"],
-            {"check_pass": {"const": False}, "reason": text, "bodystyle": {"const": ""}, **explain},
-            additionalProperties=False,
         ),
         "Failure": _object(
             ["code", "message", "request_id"],
@@ -188,3 +138,24 @@ def _schemas() -> _Json:
             ["status", "version", "rules"], {"status": {"const": "ok"}, "version": text, "rules": text}
         ),
     }
+
+
+def _verdicts(models: tuple[ModelSpec, ...]) -> _Json:
+    """The verdict, and each wire form's pass and rejection."""
+    explain = {"explain": {"type": "object", "description": "With `--explain`: what was measured."}}
+    forms: _Json = {}
+    for model in models:
+        for kind, schema in (("Pass", model.wire.pass_schema), ("Reject", model.wire.reject_schema)):
+            forms[model.wire.name + kind] = _object(
+                list(schema), {**schema, **explain}, additionalProperties=False
+            )
+    verdict = _object(
+        ["output", "usage", "request_id"],
+        {
+            "output": {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in forms]},
+            "usage": _object(["image_count"], {"image_count": {"const": 1}}),
+            "request_id": {"type": "string"},
+        },
+        additionalProperties=False,
+    )
+    return {"Verdict": verdict, **forms}

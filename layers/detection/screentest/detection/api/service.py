@@ -10,10 +10,9 @@ import hashlib
 import hmac
 import json
 import logging
-import math
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,8 +22,9 @@ from screentest.detection.answer import Answer
 from screentest.detection.api import errors
 from screentest.detection.api.errors import ApiError
 from screentest.detection.api.throttle import Busy, Limits, Throttle
-from screentest.detection.codes import Code, Model, message
-from screentest.detection.detector import RATIOS
+from screentest.detection.codes import Code
+from screentest.detection.detector import too_large
+from screentest.detection.models import BUILT_IN, ModelSpec
 from screentest.detection.pictures import MAX_PIXELS, Header, probe
 
 if TYPE_CHECKING:
@@ -33,24 +33,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FACE_DETECT = "/api/v1/services/aigc/image2video/face-detect"
-AA_DETECT = "/api/v1/services/aigc/image2video/aa-detect"
 HEALTH = "/healthz"
 OPENAPI = "/openapi.json"
-
-OFFERED: dict[str, frozenset[Model]] = {
-    FACE_DETECT: frozenset(Model),
-    AA_DETECT: frozenset({Model.ANIMATE_ANYONE}),
-}
-"""Which models each path offers. AnimateAnyone is on both: an old copy of its page has it on `/face-detect` (§1)."""
 
 MAX_BODY_BYTES = 1024 * 1024
 """Of a request: a URL and two names. Pictures are never sent in the body."""
 
-MODEL_MEGABYTES = {Model.EMOJI: 10}
-"""Largest picture file, inclusive, of models whose documents name one (§2); for others the fetcher's limit holds."""
-
-Detect = Callable[[bytes, Model, str], Answer]
+Detect = Callable[[bytes, ModelSpec, str], Answer]
 """Picture file, model and ratio to an answer, from any thread; raises `UnreadablePicture`."""
 
 Probe = Callable[[bytes], Header]
@@ -95,7 +84,7 @@ class Response:
 class _Order:
     """A request that was found valid: what to judge, and how."""
 
-    model: Model
+    model: ModelSpec
     ratio: str
     url: ImageUrl
 
@@ -118,6 +107,7 @@ class DetectionApi:
         verdict_status: HTTP status of a rejection: 200 with `output` and `usage`, or 400 with the code at the top
             and nothing billed (§3.5).
         explain: add what was measured as `output.explain`.
+        models: the detectors that are offered.
         aliases: further model names, such as those of private deployments.
         limits: how much may be at work.
         probe: reads headers, to know what decoding will need; by default in this process.
@@ -132,7 +122,8 @@ class DetectionApi:
         api_key: str | None = None,
         verdict_status: VerdictStatus = 200,
         explain: bool = False,
-        aliases: Mapping[str, Model] | None = None,
+        models: Iterable[ModelSpec] = BUILT_IN,
+        aliases: Mapping[str, ModelSpec] | None = None,
         limits: Limits | None = None,
         probe: Probe = probe,
         request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
@@ -142,7 +133,9 @@ class DetectionApi:
         self._key_digest = None if api_key is None else _digest(api_key)
         self._verdict_status = verdict_status
         self._explain = explain
-        self._models: dict[str, Model] = {**{str(model): model for model in Model}, **(aliases or {})}
+        self._offered = tuple(models)
+        self._models = {**{model.name: model for model in self._offered}, **(aliases or {})}
+        self._paths = {path for model in self._offered for path in model.paths}
         self._throttle = Throttle(limits or Limits())
         self._probe = probe
         self._request_id = request_id
@@ -180,8 +173,8 @@ class DetectionApi:
         if path in {HEALTH, OPENAPI}:
             if request.method not in {"GET", "HEAD"}:
                 raise errors.method_not_supported(request.method, "GET, HEAD")
-            return 200, _health() if path == HEALTH else _openapi()
-        if path not in OFFERED:
+            return 200, _health() if path == HEALTH else self._document()
+        if path not in self._paths:
             raise errors.no_such_path()
         self._authorise(request)
         if request.method != "POST":
@@ -214,8 +207,8 @@ class DetectionApi:
         model = self._models.get(name)
         if model is None:
             raise errors.model_unknown()
-        trace.model = str(model)
-        if model not in OFFERED[path]:
+        trace.model = model.name
+        if path not in model.paths:
             raise errors.model_on_wrong_path()
         given = body.get("input")
         if given is None:
@@ -224,7 +217,7 @@ class DetectionApi:
             raise errors.input_invalid()
         url = given.get("image_url")
         if not isinstance(url, str):
-            raise errors.image_url_missing(model)
+            raise errors.image_url_missing(model.image_url_missing)
         return _Order(model, _ratio(model, body.get("parameters")), self._fetcher.locate(url))
 
     def _judge(self, order: _Order, request_id: str, trace: _Trace) -> tuple[int, _Json]:
@@ -232,8 +225,9 @@ class DetectionApi:
             with self._throttle.holding() as allowance:
                 with self._throttle.fetching(order.url.host, order.url.port):
                     data = self._fetcher.fetch(order.url, allowance.take)
-                if len(data) > MODEL_MEGABYTES.get(order.model, math.inf) * 1024 * 1024:
-                    raise errors.picture_too_heavy(MODEL_MEGABYTES[order.model])
+                megabytes = order.model.max_megabytes
+                if megabytes is not None and len(data) > megabytes * 1024 * 1024:
+                    raise errors.picture_too_heavy(megabytes)
                 with self._throttle.waiting():
                     output = self._output(data, order, trace)
         except Busy:
@@ -249,7 +243,7 @@ class DetectionApi:
                 answer = self._detect(data, order.model, order.ratio)
         except detection_errors.PictureTooLarge:
             trace.code = str(Code.RESOLUTION)
-            return _too_large(order.model)
+            return too_large(order.model, order.ratio).output()
         except detection_errors.UnreadablePicture as error:
             logger.info("no picture from %s: %s", order.url, error)
             raise errors.url_invalid() from None
@@ -265,6 +259,11 @@ class DetectionApi:
         if self._explain:
             output["explain"] = answer.explanation.as_dict()
         return output
+
+    def _document(self) -> _Json:
+        from screentest.detection.api.openapi import document
+
+        return document(self._offered)
 
     def _decoding_bytes(self, data: bytes) -> int:
         """What decoding will need, by the header; nothing for what will not be decoded."""
@@ -304,26 +303,18 @@ def _json_object(request: Request) -> _Json:
     return value
 
 
-def _ratio(model: Model, parameters: object) -> str:
+def _ratio(model: ModelSpec, parameters: object) -> str:
+    default = model.ratios[0]
     if parameters is None:
-        return RATIOS[model][0]
+        return default
     if not isinstance(parameters, dict):
         raise errors.parameter_invalid("parameters")
     ratio = parameters.get("ratio")
-    if ratio is None or model is Model.ANIMATE_ANYONE:  # which has no such parameter: an unknown field
-        return RATIOS[model][0]
-    if not isinstance(ratio, str) or ratio not in RATIOS[model]:
+    if ratio is None or not model.takes_ratio:  # it has no such parameter: an unknown field
+        return default
+    if not isinstance(ratio, str) or ratio not in model.ratios:
         raise errors.ratio_invalid()
     return ratio
-
-
-def _too_large(model: Model) -> _Json:
-    """The rejection of a picture whose header alone is beyond every limit."""
-    text = message(model, Code.RESOLUTION)
-    if model is Model.ANIMATE_ANYONE:
-        return {"check_pass": False, "reason": text, "bodystyle": ""}
-    failure = {"code": str(Code.RESOLUTION), "message": text}
-    return failure if model is Model.EMOJI else {"check_pass": False, "humanoid": False, **failure}
 
 
 def _failure(code: str, text: str, request_id: str) -> _Json:
@@ -332,12 +323,6 @@ def _failure(code: str, text: str, request_id: str) -> _Json:
 
 def _health() -> _Json:
     return {"status": "ok", "version": detection.VERSION, "rules": detection.RULES_VERSION}
-
-
-def _openapi() -> _Json:
-    from screentest.detection.api.openapi import document
-
-    return document()
 
 
 def _response(

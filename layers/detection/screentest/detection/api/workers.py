@@ -7,8 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from screentest.detection.answer import Answer
-from screentest.detection.codes import Model
 from screentest.detection.detector import Detector
+from screentest.detection.models import ModelSpec
 from screentest.detection.pictures import Header
 
 
@@ -26,7 +26,7 @@ class Workers:
         self._own = threading.local()
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="detector")
 
-    def detect(self, data: bytes, model: Model, ratio: str) -> Answer:
+    def detect(self, data: bytes, model: ModelSpec, ratio: str) -> Answer:
         """As `Detector.detect`; waits for a free worker."""
         return self._threads.submit(self._detect, data, model, ratio).result()
 
@@ -56,7 +56,7 @@ class Workers:
         for detector in self._made:
             detector.close()
 
-    def _detect(self, data: bytes, model: Model, ratio: str) -> Answer:
+    def _detect(self, data: bytes, model: ModelSpec, ratio: str) -> Answer:
         return self._detector().detect(data, model, ratio)
 
     def _detector(self) -> Detector:

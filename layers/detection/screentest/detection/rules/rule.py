@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from screentest.detection.codes import Code
-from screentest.detection.measurements import Measurements
+from screentest.detection.evidence import MEASUREMENTS, Evidence
 
 
-def always(_: Measurements) -> bool:
-    """The rule applies to any picture."""
-    return True
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Where a rule applies: in words, and as a question to the evidence."""
+
+    words: str
+    holds: Callable[[Evidence], bool]
 
 
-def somebody(m: Measurements) -> bool:
-    """The rule applies where there is a person."""
-    return m.people > 0
-
-
-def visible(m: Measurements) -> bool:
-    """The rule applies where the main face is visible."""
-    return m.people > 0 and m.visible
+ALWAYS = Condition("always", lambda _: True)
+PERSON = Condition("with a person", lambda e: e.people.person_count > 0)
+FROM_FRONT = Condition(
+    "with a person not seen from behind", lambda e: e.people.person_count > 0 and not e.people.facing_away
+)
+FACE_VISIBLE = Condition("with a visible face", lambda e: e.people.person_count > 0 and e.subject.visible)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +29,32 @@ class Rule:
     """A requirement of the documents.
 
     Attributes:
-        name: unique among a detector's rules; `docs/detection.md` has a line for it.
+        name: unique among a detector's rules.
         requirement: what the picture must be.
-        measure: the figure; `None` where it cannot be measured, and the rule does not apply.
+        measurement: name of the figure (`evidence.MEASUREMENTS`); where it cannot be measured the rule does not apply.
         code: what a failure answers.
+        reason: of the threshold.
         at_least: lowest value that passes.
         at_most: highest value that passes.
-        unit: of the value and the limits; empty for ratios and probabilities.
         applies: whether there is anything to measure.
     """
 
     name: str
     requirement: str
-    measure: Callable[[Measurements], float | None]
-    code: Code
+    measurement: str
+    code: str
+    reason: str
     at_least: float | None = None
     at_most: float | None = None
-    unit: str = ""
-    applies: Callable[[Measurements], bool] = always
+    applies: Condition = ALWAYS
 
-    def value(self, m: Measurements) -> float | None:
+    def __post_init__(self) -> None:
+        if self.measurement not in MEASUREMENTS:
+            raise ValueError(f"rule {self.name!r}: there is no measurement {self.measurement!r}")
+
+    def value(self, evidence: Evidence) -> float | None:
         """The figure for one picture; `None` where the rule does not apply."""
-        if not self.applies(m):
-            return None
-        value = self.measure(m)
-        return None if value is None else float(value)
+        return evidence.read(self.measurement) if self.applies.holds(evidence) else None
 
     def fails(self, value: float | None) -> bool:
         """Whether `value` breaks the rule."""
@@ -63,13 +64,20 @@ class Rule:
         too_high = self.at_most is not None and value > self.at_most
         return too_low or too_high
 
-    def limited(self, *, at_least: float | None = None, at_most: float | None = None) -> Rule:
+    def limited(
+        self, *, at_least: float | None = None, at_most: float | None = None, reason: str | None = None
+    ) -> Rule:
         """The same rule with another threshold."""
-        return replace(self, at_least=at_least, at_most=at_most)
+        return replace(self, at_least=at_least, at_most=at_most, reason=reason or self.reason)
 
-    def answering(self, code: Code) -> Rule:
+    def answering(self, code: str) -> Rule:
         """The same rule with another code."""
         return replace(self, code=code)
+
+    @property
+    def unit(self) -> str:
+        """Of the value and the limits."""
+        return MEASUREMENTS[self.measurement].unit
 
     @property
     def limit(self) -> str:

@@ -30,6 +30,11 @@ class Person:
     scores: Array
 
     @property
+    def height(self) -> float:
+        """Of the box, pixels of the working frame."""
+        return self.box[3] - self.box[1]
+
+    @property
     def head_score(self) -> float:
         """Best score of nose, eyes and ears."""
         return float(self.scores[:5].max())
@@ -48,13 +53,13 @@ class BodyDetector:
     def __init__(self) -> None:
         self._network = Network("movenet_multipose_256.tflite")
 
-    def __call__(self, image: Image.Image, least: float) -> list[Person]:
-        """Persons of score `least` or more, best first."""
+    def __call__(self, image: Image.Image, min_score: float) -> list[Person]:
+        """Persons of score `min_score` or more, best first."""
         pixels, region = letterbox(image, _SIZE, centred=False)
         rows = self._network(pixels[None].astype(np.int32))[0][0]
         people: list[Person] = []
         for row in sorted(rows, key=lambda r: -float(r[55])):
-            if row[55] < least:
+            if row[55] < min_score:
                 break
             corners = region.to_picture(row[[52, 51, 54, 53]].reshape(2, 2))
             box = (float(corners[0, 0]), float(corners[0, 1]), float(corners[1, 0]), float(corners[1, 1]))

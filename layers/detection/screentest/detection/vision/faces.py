@@ -21,11 +21,11 @@ class FaceDetector:
     def __init__(self) -> None:
         self._network = Network("face_detection_full_range_sparse.tflite")
 
-    def __call__(self, image: Image.Image, least: float, region: Region | None = None) -> list[Detection]:
-        """Faces of score `least` or more, best first, in the frame of `image`; boxes of turned regions are upright."""
+    def __call__(self, image: Image.Image, min_score: float, region: Region | None = None) -> list[Detection]:
+        """Faces of score `min_score` or more, best first, in the frame of `image`, whose axes all boxes follow."""
         if region is None:
             pixels, region = letterbox(image, _SIZE, centred=True)
         else:
             pixels = cut(image, region, _SIZE, replicate=False)
         boxes, logits = self._network(pixels[None].astype(np.float32) / np.float32(127.5) - np.float32(1))
-        return decode(boxes[0], logits[0, :, 0], _ANCHORS, _SIZE, region, least)
+        return decode(boxes[0], logits[0, :, 0], _ANCHORS, _SIZE, region, min_score)

@@ -22,11 +22,10 @@ _SHIFT = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """21 points `(x, y)` in pixels of the working frame; presence and palm score, 0 to 1."""
+    """21 points `(x, y)` in pixels of the working frame; presence, 0 to 1."""
 
     points: Points
     presence: float
-    palm: float
 
 
 class HandDetector:
@@ -36,11 +35,11 @@ class HandDetector:
         self._detector = Network("palm_detection_full.tflite")
         self._network: Network | None = None
 
-    def palms(self, image: Image.Image, region: Region, least: float) -> list[Detection]:
+    def palms(self, image: Image.Image, region: Region, min_score: float) -> list[Detection]:
         """Palms in an upright region, best first; point 0 is the wrist, point 2 the middle finger's knuckle."""
         pixels = cut(image, region, _DETECTOR_SIZE, replicate=False)
         boxes, logits = self._detector(pixels[None].astype(np.float32) / np.float32(255))
-        return decode(boxes[0], logits[0, :, 0], _ANCHORS, _DETECTOR_SIZE, region, least)
+        return decode(boxes[0], logits[0, :, 0], _ANCHORS, _DETECTOR_SIZE, region, min_score)
 
     def __call__(self, image: Image.Image, palm: Detection) -> Hand:
         """The hand of a detected palm."""
@@ -60,4 +59,4 @@ class HandDetector:
             cut(image, region, _SIZE)[None].astype(np.float32) / np.float32(255), 0, 1
         )
         points = region.to_picture(raw.reshape(21, 3)[:, :2] / np.float32(_SIZE))
-        return Hand(points, float(presence.item()), palm.score)
+        return Hand(points, float(presence.item()))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from screentest.detection.errors import WeightsMissing
+from screentest.detection.lazy import lazy
 from screentest.detection.vision.crops import Points, Region, cut
 from screentest.detection.vision.faces import LEFT_EYE, RIGHT_EYE
 from screentest.detection.vision.runtime import WEIGHTS, Network, sigmoid
@@ -48,12 +48,7 @@ class Mesh:
         (x1, y1), (x2, y2) = self.points[:468, :2].min(0), self.points[:468, :2].max(0)
         return float(x1), float(y1), float(x2), float(y2)
 
-    @cached_property
-    def eye_distance(self) -> float:
-        """Between the outer eye corners, pixels, in three dimensions (so that turning does not shorten it)."""
-        return float(np.linalg.norm(self.points[RIGHT_EYE_CORNER] - self.points[LEFT_EYE_CORNER]))
-
-    @cached_property
+    @lazy
     def pose(self) -> HeadPose:
         """The head's pose by weighted Procrustes against the canonical face."""
         return _pose(self.points)

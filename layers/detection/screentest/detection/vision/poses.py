@@ -29,18 +29,13 @@ class Pose:
 
     Attributes:
         points: `(33, 2)`, pixels of the working frame; may lie outside of it.
-        visibility, presence: `(33,)`, 0 to 1.
+        visibility: `(33,)`, 0 to 1.
         world: `(33, 3)`, metres about the hips' middle, x right in the image, y down, z away from the viewer.
-        score: that there is a body in the region.
-        region: where the network looked.
     """
 
     points: Points
     visibility: Array
-    presence: Array
     world: Points
-    score: float
-    region: Region
 
 
 class PoseDetector:
@@ -50,14 +45,14 @@ class PoseDetector:
         self._detector = Network("pose_detection.tflite")
         self._network = Network("pose_landmark_full.tflite")
 
-    def find(self, image: Image.Image, least: float, region: Region | None = None) -> list[Detection]:
+    def find(self, image: Image.Image, min_score: float, region: Region | None = None) -> list[Detection]:
         """Bodies by their own detector; point 0 is the middle of the hips, point 1 lies on the body's circle."""
         if region is None:
             pixels, region = letterbox(image, _DETECTOR_SIZE, centred=True)
         else:
             pixels = cut(image, region, _DETECTOR_SIZE, replicate=False)
         boxes, logits = self._detector(pixels[None].astype(np.float32) / np.float32(127.5) - np.float32(1))
-        return decode(boxes[0], logits[0, :, 0], _ANCHORS, _DETECTOR_SIZE, region, least)
+        return decode(boxes[0], logits[0, :, 0], _ANCHORS, _DETECTOR_SIZE, region, min_score)
 
     @staticmethod
     def region(body: Detection) -> Region:
@@ -69,10 +64,10 @@ class PoseDetector:
     def __call__(self, image: Image.Image, region: Region) -> Pose:
         """The pose of the body in `region` of `image`."""
         pixels = cut(image, region, _SIZE, replicate=False)
-        raw, score, world = self._network(pixels[None].astype(np.float32) / np.float32(255), 0, 1, 4)
+        raw, world = self._network(pixels[None].astype(np.float32) / np.float32(255), 0, 4)
         marks = raw.reshape(39, 5)[:33]
         flat = region.to_picture(marks[:, :2] / np.float32(_SIZE))
         spatial = world.reshape(39, 3)[:33].copy()
         c, s = math.cos(region.angle), math.sin(region.angle)
         spatial[:, :2] = spatial[:, :2] @ np.array([[c, s], [-s, c]], np.float32)
-        return Pose(flat, sigmoid(marks[:, 3]), sigmoid(marks[:, 4]), spatial, float(score.item()), region)
+        return Pose(flat, sigmoid(marks[:, 3]), spatial)

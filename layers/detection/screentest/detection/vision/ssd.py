@@ -57,9 +57,9 @@ def overlap(one: tuple[float, float, float, float], other: tuple[float, float, f
 
 
 def decode(
-    boxes: Array, logits: Array, centres: Array, size: int, region: Region, least: float
+    boxes: Array, logits: Array, centres: Array, size: int, region: Region, min_score: float
 ) -> list[Detection]:
-    """Detections with a score of at least `least`, best first, merged where they overlap by more than 0.3.
+    """Detections with a score of at least `min_score`, best first, merged where they overlap by more than 0.3.
 
     Args:
         boxes: raw `(n, 4 + 2 k)`: centre, size and key points in input pixels, relative to the anchors.
@@ -67,10 +67,10 @@ def decode(
         centres: anchors, `(n, 2)`.
         size: side of the input in pixels.
         region: where the input lies in the working frame.
-        least: lowest score.
+        min_score: lowest score.
     """
     scores = sigmoid(logits)
-    chosen = np.flatnonzero(scores >= least)
+    chosen = np.flatnonzero(scores >= min_score)
     if not chosen.size:
         return []
     chosen = chosen[np.argsort(-scores[chosen])]

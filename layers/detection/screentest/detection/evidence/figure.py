@@ -1,0 +1,192 @@
+"""The main person's figure: how much of it is in the frame, and how it stands."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from screentest.detection import thresholds as t
+from screentest.detection.evidence.measurement import Room, measured
+from screentest.detection.lazy import lazy
+from screentest.detection.vision import bodies, poses
+from screentest.detection.vision.crops import Points, Region
+from screentest.detection.vision.poses import Pose, PoseDetector
+
+_HIPS = [bodies.LEFT_HIP, bodies.RIGHT_HIP]
+_KNEES = [bodies.LEFT_KNEE, bodies.RIGHT_KNEE]
+_POSE_KNEES = [poses.LEFT_KNEE, poses.RIGHT_KNEE]
+_POSE_HIPS = [poses.LEFT_HIP, poses.RIGHT_HIP]
+
+
+class Figure(Room):
+    """Torso, hips and legs."""
+
+    @lazy
+    def pose(self) -> Pose | None:
+        """BlazePose of the main body; a small one is looked for from near."""
+        image, body = self.picture.image, self.subject.body
+        found = self.networks.poses.find(image, 0.5)
+        if not found and body is not None:
+            x1, y1, x2, y2 = body.box
+            region = Region((x1 + x2) / 2, (y1 + y2) / 2, 1.4 * max(x2 - x1, y2 - y1))
+            found = self.networks.poses.find(image, 0.5, region)
+        return self.networks.poses(image, PoseDetector.region(found[0])) if found else None
+
+    @measured("pixels of the working frame", frame="upper edge of the picture")
+    def hips_line(self) -> float | None:
+        """Height of the lower hip that MoveNet sees inside the frame."""
+        body = self.subject.body
+        if body is None:
+            return None
+        heights = [float(body.points[i, 1]) for i in _HIPS if body.scores[i] > t.KEYPOINT_MIN]
+        return max((y for y in heights if y < self.picture.size[1]), default=None)
+
+    @measured("face sizes", frame="lower edge of the picture")
+    def room_below_face(self) -> float:
+        """How far the frame reaches below the face box; 0 without a face."""
+        face = self.subject.face
+        if face is None:
+            return 0.0
+        return max(0.0, self.picture.size[1] - face.box[3]) / max(face.width, face.height)
+
+    @measured("face sizes", frame="lower edge of the picture")
+    def hips_depth(self) -> float:
+        """How far the frame reaches below the face where MoveNet sees at least faint hips, else 0.
+
+        An empty wall below a bust is no body.
+        """
+        body = self.subject.body
+        if body is None or float(body.scores[_HIPS].max()) < t.HIPS_FAINT:
+            return 0.0
+        return self.room_below_face
+
+    @measured("degrees", frame="BlazePose's space, the camera's axis")
+    def body_yaw(self) -> float | None:
+        """Turn of the shoulders: 0 frontal, 180 from behind."""
+        if self.pose is None:
+            return None
+        d = self.pose.world[poses.LEFT_SHOULDER] - self.pose.world[poses.RIGHT_SHOULDER]
+        return abs(math.degrees(math.atan2(float(d[2]), float(d[0]))))
+
+    @measured(frame="main body")
+    def legs_agreed(self) -> bool:
+        """Whether BlazePose's hips are not well above those that MoveNet sees.
+
+        On portraits down to the waist BlazePose may invent a seated body: then its legs are invented as well.
+        """
+        pose, body, face = self.pose, self.subject.body, self.subject.face
+        if pose is None:
+            return False
+        if body is None or face is None or float(body.scores[_HIPS].max()) < t.HIPS_FAINT:
+            return True
+        invented = float(pose.points[_POSE_HIPS, 1].mean())
+        above = float(body.points[_HIPS, 1].mean()) - invented
+        return above / max(face.width, face.height) < t.HIPS_APART_MAX
+
+    @measured("ankles", frame="picture")
+    def ankles(self) -> int:
+        """Ankles that BlazePose sees inside the frame: surely, or with room for a foot below."""
+        pose = self.pose
+        if pose is None or not self.legs_agreed:
+            return 0
+        lowest = self.picture.size[1] - t.FOOT_ROOM * _thigh(pose)
+        seen = self._seen(poses.LEFT_ANKLE, poses.RIGHT_ANKLE)
+        return sum(pose.visibility[i] >= t.ANKLE_SURE or pose.points[i, 1] < lowest for i in seen)
+
+    @measured("degrees", frame="BlazePose's space")
+    def torso_thigh_angle(self) -> float | None:
+        """Smaller angle between torso and thigh, where a knee is seen in the frame and BlazePose's hips are not well
+        above those that MoveNet sees."""
+        pose = self.pose
+        if pose is None or not self.legs_agreed:
+            return None
+        if not self._sure_knees and not self._knee_in_frame:
+            return None
+        angles = []
+        for shoulder, hip, knee in ((11, 23, 25), (12, 24, 26)):
+            a, b = pose.world[shoulder] - pose.world[hip], pose.world[knee] - pose.world[hip]
+            cosine = float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-6))
+            angles.append(math.degrees(math.acos(max(-1.0, min(1.0, cosine)))))
+        return min(angles)
+
+    @measured("thigh lengths", frame="lower edge of the picture")
+    def shin_share(self) -> float | None:
+        """How much of the shins is seen without an ankle that is sure or has room for a foot; under coats and skirts by
+        BlazePose's knees.
+
+        MoveNet places knees that it sees better than BlazePose, which follows its idea of a whole body.
+        """
+        pose, body = self.pose, self.subject.body
+        if pose is None or body is None:
+            return None
+        if self.ankles:
+            return 0.0
+        score = float(body.scores[_KNEES].mean())
+        if score >= t.KNEES_SEEN:
+            share = self._below(body.points[_KNEES, 1], pose)
+        elif score >= t.KNEES_DOUBTFUL and self.legs_agreed and self._sure_knees == 2:
+            # Under a coat, robe or skirt MoveNet doubts the knees. BlazePose's lie a little too high.
+            share = max(0.0, self._below(pose.points[_POSE_KNEES, 1], pose) - t.KNEES_TOO_HIGH)
+        else:
+            return None
+        # Below so much of legs the frame does not end above the ankles: a hem or shoes hide them.
+        return share if share < t.WHOLE_SHINS else 0.0
+
+    @measured("of the torso", frame="lower edge of the picture")
+    def torso_share(self) -> float:
+        """How much of the way from shoulders to hips the frame shows, by the pose or by the room below the face.
+
+        The pose extrapolates hips that are outside; where it sees little of a body it makes the torso too long.
+        """
+        by_depth = min(1.0, self.room_below_face / t.TORSO_DEPTH)
+        pose = self.pose
+        if pose is None:
+            return 0.0 if self.subject.body is None else by_depth
+        shoulders = float(pose.points[[poses.LEFT_SHOULDER, poses.RIGHT_SHOULDER], 1].mean())
+        hips = float(pose.points[_POSE_HIPS, 1].mean())
+        by_pose = min(1.0, max(0.0, (self.picture.size[1] - shoulders) / max(hips - shoulders, 1.0)))
+        return max(by_pose, by_depth)
+
+    @measured(frame="picture")
+    def whole(self) -> bool:
+        """Whether an ankle is in the frame, or room for a whole shin below the knees (a long dress hides them)."""
+        return bool(self.ankles) or self._room_for_ankles()
+
+    def _room_for_ankles(self) -> bool:
+        body, pose = self.subject.body, self.pose
+        if body is None or pose is None or float(body.scores[_KNEES].mean()) < t.KNEES_SEEN:
+            return False
+        return self._below(body.points[_KNEES, 1], pose) >= t.WHOLE_SHINS
+
+    def _seen(self, *points: int) -> list[int]:
+        """Those points of the pose that are visible inside the frame."""
+        pose = self.pose
+        if pose is None:
+            return []
+        width, height = self.picture.size
+        inside = [i for i in points if 0 <= pose.points[i, 0] < width and 0 <= pose.points[i, 1] < height]
+        return [i for i in inside if pose.visibility[i] >= t.VISIBILITY_MIN]
+
+    @property
+    def _sure_knees(self) -> int:
+        return len(self._seen(*_POSE_KNEES))
+
+    @property
+    def _knee_in_frame(self) -> bool:
+        """By MoveNet."""
+        body = self.subject.body
+        if body is None:
+            return False
+        height = self.picture.size[1]
+        return any(body.scores[i] >= t.KNEES_SEEN and body.points[i, 1] < height for i in _KNEES)
+
+    def _below(self, heights: Points, pose: Pose) -> float:
+        """From the mean of these heights to the lower edge of the frame, in thigh lengths."""
+        return max(0.0, (self.picture.size[1] - float(heights.mean())) / _thigh(pose))
+
+
+def _thigh(pose: Pose) -> float:
+    """Length of the longer thigh, pixels."""
+    thigh = pose.points[_POSE_KNEES] - pose.points[_POSE_HIPS]
+    return max(float(np.linalg.norm(thigh, axis=1).max()), 1.0)

@@ -1,0 +1,129 @@
+"""The main person's head: size, light, sharpness, pose, place in the frame, expression."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from screentest.detection import thresholds as t
+from screentest.detection.evidence.measurement import Room, measured
+from screentest.detection.lazy import lazy
+from screentest.detection.vision.bodies import LEFT_EYE, NOSE, RIGHT_EYE
+from screentest.detection.vision.crops import Pixels, Region, cut
+from screentest.detection.vision.mesh import FaceMesh
+from screentest.detection.vision.runtime import Array
+
+
+def luma(pixels: Pixels) -> Array:
+    """Luma of RGB pixels, 0 to 255."""
+    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    return np.asarray(pixels.astype(np.float32) @ weights, np.float32)
+
+
+class Head(Room):
+    """The main face. Where there is none, what is about it is `None`."""
+
+    @measured("of the shorter side", frame="picture")
+    def face_share(self) -> float | None:
+        """Longer side of the face box."""
+        face = self.subject.face
+        return None if face is None else max(face.width, face.height) / min(self.picture.size)
+
+    @lazy
+    def close_up(self) -> tuple[Region, Array] | None:
+        """The main face levelled, with its region: luma, 128 x 128, 85 pixels a face."""
+        subject = self.subject
+        if subject.face is None or subject.mesh is None:
+            return None
+        region = FaceMesh.closer(subject.mesh) if subject.visible else FaceMesh.region(subject.face)
+        return region, luma(cut(self.picture.image, region, 128))
+
+    @measured("of 255", frame="levelled face, or the picture where no face is visible")
+    def brightness(self) -> float:
+        """Mean luma of the face."""
+        if self.close_up is None or not self.subject.visible:
+            return float(luma(np.asarray(self.picture.small)).mean())
+        return float(self.close_up[1][21:107, 21:107].mean())
+
+    @measured("hundredths of the contrast", frame="levelled face, 43 pixels wide")
+    def sharpness(self) -> float | None:
+        """95th percentile of the second differences of the luma between brows and mouth, on the weaker axis, against
+        the standard deviation there.
+
+        So coarse a grid that a sharp face of 30 pixels still counts as sharp; the weaker of the two axes, so that
+        motion blur counts.
+        """
+        if self.close_up is None:
+            return None
+        y = self.close_up[1].reshape(64, 2, 64, 2).mean((1, 3))[18:50, 13:51]
+        across = np.abs(y[1:-1, :-2] + y[1:-1, 2:] - 2 * y[1:-1, 1:-1])
+        down = np.abs(y[:-2, 1:-1] + y[2:, 1:-1] - 2 * y[1:-1, 1:-1])
+        edges = min(float(np.percentile(across, 95)), float(np.percentile(down, 95)))
+        value = 100 * edges / max(float(y.std()), 1.0)
+        # What is no face by its mesh may still be one that blur has wiped out, but only strong blur does.
+        return value if self.subject.visible or value < t.SHARPNESS_WIPED_OUT else None
+
+    @measured("degrees", frame="camera's axis")
+    def yaw(self) -> float | None:
+        """Turn of the head to either side by the mesh; from 25 on also by how far MoveNet's nose is off the middle of
+        the eyes.
+
+        On small heads the mesh stays behind.
+        """
+        mesh, body = self.subject.mesh, self.subject.body
+        if mesh is None:
+            return None
+        yaw = abs(mesh.pose.yaw)
+        features = [NOSE, LEFT_EYE, RIGHT_EYE]
+        if yaw < t.YAW_DOUBTFUL or body is None or body.scores[features].min() < t.KEYPOINT_MIN:
+            return yaw
+        nose, left, right = body.points[features]
+        between = left - right
+        shift = abs(float((nose - (left + right) / 2) @ between)) / max(float(between @ between), 1.0)
+        return max(yaw, t.YAW_MAX * shift / t.NOSE_SHIFT_MAX)
+
+    @measured("degrees", frame="upright picture")
+    def roll(self) -> float | None:
+        """Tilt of the head to either side by the mesh."""
+        return None if self.subject.mesh is None else abs(self.subject.mesh.pose.roll)
+
+    @measured("degrees", frame="camera's axis")
+    def pitch(self) -> float | None:
+        """Nod of the head, up or down, by the mesh, against the usual 4 degrees."""
+        return None if self.subject.mesh is None else abs(self.subject.mesh.pose.pitch - t.PITCH_NEUTRAL)
+
+    @measured(frame="camera's axis")
+    def near_frontal(self) -> bool:
+        """Whether the head is turned and tilted so little that the mesh can be trusted in detail."""
+        if self.yaw is None or self.roll is None:
+            return False
+        return self.yaw < t.YAW_MAX and self.roll < t.ROLL_MAX
+
+    @measured("face heights", frame="edges of the picture")
+    def head_margin(self) -> float | None:
+        """Smallest distance of the mesh to an edge, sideways in face widths, the top from just above the forehead;
+        negative outside."""
+        mesh = self.subject.mesh
+        if mesh is None:
+            return None
+        x1, y1, x2, y2 = mesh.box
+        width, height = self.picture.size
+        w, h = max(x2 - x1, 1.0), max(y2 - y1, 1.0)
+        return min(y1 / h - t.FOREHEAD_ROOM, x1 / w, (width - x2) / w, (height - y2) / h)
+
+    @measured(frame="levelled face")
+    def expression(self) -> float | None:
+        """How exaggerated, 0.5 at the limit: the strongest of mouth height to width ÷ 0.64, and the blendshapes jaw
+        open ÷ 0.5, lip down and mouth stretched ÷ 0.8, both eyes shut ÷ 0.9."""
+        mesh = self.subject.mesh
+        if mesh is None:
+            return None
+        b = self.networks.blendshapes(mesh)
+        p = mesh.points
+        mouth = float(np.linalg.norm(p[13] - p[14]) / max(float(np.linalg.norm(p[61] - p[291])), 1.0))
+        return 0.5 * max(
+            mouth / t.MOUTH_OPEN,
+            b["jawOpen"] / t.JAW_OPEN,
+            max(b["mouthLowerDownLeft"], b["mouthLowerDownRight"]) / t.LIP_DOWN,
+            max(b["mouthStretchLeft"], b["mouthStretchRight"]) / t.MOUTH_STRETCHED,
+            (b["eyeBlinkLeft"] + b["eyeBlinkRight"]) / 2 / t.EYES_SHUT,
+        )

@@ -1,0 +1,84 @@
+"""Who is there."""
+
+from __future__ import annotations
+
+import math
+
+from screentest.detection import thresholds as t
+from screentest.detection.evidence.measurement import Room, measured
+from screentest.detection.vision.bodies import LEFT_SHOULDER, RIGHT_SHOULDER
+from screentest.detection.vision.mesh import FaceMesh
+
+
+class People(Room):
+    """Whether there is a person, how many, and from which side the main one is seen."""
+
+    @measured(frame="main face")
+    def face_presence(self) -> float:
+        """Presence of a face seen from the front half by the mesh, 0 to 1, looked for upright, lying and upside down;
+        0 without a face."""
+        return self.subject.presence
+
+    @measured(frame="picture")
+    def body_score(self) -> float:
+        """Score of BlazePose's body detector, 0 to 1."""
+        return max((d.score for d in self.networks.poses.find(self.picture.image, 0.3)), default=0.0)
+
+    @measured(frame="picture")
+    def has_person(self) -> bool:
+        """Whether there is a human with a head: a face by its mesh, or a body whose head is seen.
+
+        Weak evidence needs a second witness. Garments and headless bodies do not count: to the documents, no face is
+        no human.
+        """
+        subject = self.subject
+        residual = subject.mesh.pose.residual if subject.mesh is not None and subject.visible else math.inf
+        if residual < t.RESIDUAL_SURE:
+            return True
+        best = max(subject.candidates, key=lambda p: p.score, default=None)
+        body, head = (best.score, best.head_score) if best else (0.0, 0.0)
+        if body >= t.PERSON_SCORE_SURE and head >= t.KEYPOINT_MIN:
+            return True
+        if residual < t.RESIDUAL_MAX and (body >= t.PERSON_SCORE_MIN or self.body_score > t.BODY_SCORE_MIN):
+            return True
+        face = subject.face.score if subject.face else 0.0
+        if body >= t.PERSON_SCORE_MIN and head >= t.KEYPOINT_MIN:
+            return face >= t.FACE_SCORE_MIN or self.body_score >= t.BODY_SCORE_SURE
+        if face >= t.FACE_SCORE_SURE:
+            return self.body_score > t.BODY_SCORE_MIN
+        three = face >= t.FACE_SCORE_COUNTED and body >= t.PERSON_SCORE_FAINT
+        return three and self.body_score >= t.BODY_SCORE_SURE
+
+    @measured("persons", frame="picture")
+    def person_count(self) -> int:
+        """Bodies with heads of their own, and confirmed faces that belong to none of them; at least a third of the
+        main person's size."""
+        if not self.has_person:
+            return 0
+        subject = self.subject
+        tallest = max((p.height for p in subject.persons), default=0.0)
+        # Of two close heads MoveNet may see one as a strip: a face belongs to bodies that count, or counts itself.
+        counted = [p for p in subject.persons if p.height >= t.OTHER_PERSON_SIZE_MIN * tallest]
+        count = len(counted)
+        widest = subject.face.width if subject.face else 0.0
+        bodiless = [f for f in subject.faces if all(math.dist(f.centre, p.head) >= f.width for p in counted)]
+        for face in bodiless:
+            if face is subject.face and not count:
+                count += 1
+            elif face.width >= t.OTHER_FACE_SIZE_MIN * widest and face.score >= t.FACE_SCORE_COUNTED:
+                mesh = self.networks.mesh(self.picture.image, FaceMesh.region(face))
+                count += mesh.presence >= t.PRESENCE_MIN
+        return max(count, 1)
+
+    @measured(frame="main body")
+    def shoulders_swapped(self) -> bool:
+        """Whether the left shoulder is left in the image: the back is seen."""
+        body = self.subject.body
+        if body is None or min(body.scores[[LEFT_SHOULDER, RIGHT_SHOULDER]]) < t.KEYPOINT_MIN:
+            return False
+        return bool(body.points[LEFT_SHOULDER, 0] < body.points[RIGHT_SHOULDER, 0])
+
+    @measured(frame="main person")
+    def facing_away(self) -> bool:
+        """Whether the person is seen from behind: no face by the mesh, and the left shoulder left in the image."""
+        return not self.subject.visible and self.shoulders_swapped

@@ -1,0 +1,87 @@
+"""AnimateAnyone: a whole figure, or half of one."""
+
+from __future__ import annotations
+
+from screentest.detection import thresholds as t
+from screentest.detection.answer import Answer
+from screentest.detection.codes import Code
+from screentest.detection.models.spec import (
+    AA_DETECT,
+    FACE_DETECT,
+    Framing,
+    Json,
+    ModelSpec,
+    SizeLimits,
+    Wire,
+)
+from screentest.detection.rules import catalogue as rule
+
+
+def _passed(answer: Answer) -> Json:
+    return {"check_pass": True, "bodystyle": answer.body_style}
+
+
+def _rejected(answer: Answer) -> Json:
+    return {"check_pass": False, "reason": answer.message, "bodystyle": ""}
+
+
+WIRE = Wire(
+    "Aa",
+    _passed,
+    _rejected,
+    {"check_pass": {"const": True}, "bodystyle": {"enum": ["full", "half"]}},
+    {"check_pass": {"const": False}, "reason": {"type": "string"}, "bodystyle": {"const": ""}},
+    body_style=True,
+)
+
+# The order of the documents' table of reasons, face before body: most of what is wrong with a body can be told from the
+# face already, and the body pose costs the most.
+BODY = Framing(
+    "1:1",
+    (
+        rule.NOT_ONE,
+        rule.DARK.answering(Code.BODY_POSE),
+        rule.BACK.answering(Code.BODY_POSE),
+        rule.HIDDEN.answering(Code.FACE_POSE),
+        rule.TURNED,
+        rule.TILTED,
+        rule.CUT.answering(Code.FACE_POSE),
+        rule.MASK.answering(Code.FACE_POSE),
+        rule.SUNGLASSES.answering(Code.FACE_POSE),
+        rule.OBJECT.answering(Code.FACE_POSE),
+        rule.HAND_OVER_FACE.answering(Code.FACE_POSE),
+        rule.LARGE.answering(Code.BODY_POSE),
+        rule.SIDE_ON,
+        rule.SEATED,
+        rule.LEGS_CUT,
+        rule.BODY_CUT,
+    ),
+)
+
+ANIMATE_ANYONE = ModelSpec(
+    name="animate-anyone-detect-gen2",
+    # An old copy of its page has it on the other detectors' path.
+    paths=(AA_DETECT, FACE_DETECT),
+    framings=(BODY,),
+    size=SizeLimits(t.ANIMATE_SIDE_MIN, t.ANIMATE_SIDE_MAX),
+    messages={
+        Code.CONTENT: (
+            "The input image has no human body or multi human bodies. Please upload other image with single person."
+        ),
+        Code.RESOLUTION: (
+            "The image resolution is invalid, please make sure that the largest length of image is smaller than 4096, "
+            "and the smallest length of image is larger than 224."
+        ),
+        Code.BODY_POSE: (
+            "The pose of the detected person is invalid, please upload other image with whole body "
+            "and expected orientation."
+        ),
+        Code.FACE_POSE: (
+            "The pose of the detected face is invalid, please upload other image with whole face "
+            "and expected orientation."
+        ),
+    },
+    wire=WIRE,
+    takes_ratio=False,
+    image_url_missing="Parameter required: image_url",
+)

@@ -1,0 +1,102 @@
+"""EMO: head (1:1) or half body (3:4)."""
+
+from __future__ import annotations
+
+from screentest.detection import boxes
+from screentest.detection import thresholds as t
+from screentest.detection.answer import Answer
+from screentest.detection.codes import PORTRAIT
+from screentest.detection.models.spec import BOX, FACE_DETECT, Framing, Json, ModelSpec, SizeLimits, Wire
+from screentest.detection.rules import catalogue as rule
+
+
+def _passed(answer: Answer) -> Json:
+    return {
+        "check_pass": True,
+        "humanoid": answer.humanoid,
+        "face_bbox": list(answer.face_bbox or ()),
+        "ext_bbox": list(answer.ext_bbox or ()),
+    }
+
+
+def _rejected(answer: Answer) -> Json:
+    return {
+        "check_pass": False,
+        "humanoid": answer.humanoid,
+        "code": str(answer.code),
+        "message": answer.message,
+    }
+
+
+WIRE = Wire(
+    "Emo",
+    _passed,
+    _rejected,
+    {"check_pass": {"const": True}, "humanoid": {"type": "boolean"}, "face_bbox": BOX, "ext_bbox": BOX},
+    {
+        "check_pass": {"const": False},
+        "humanoid": {"type": "boolean"},
+        "code": {"type": "string"},
+        "message": {"type": "string"},
+    },
+    boxes=True,
+)
+
+# The documented order of checks.
+HEAD = Framing(
+    "1:1",
+    (
+        rule.NOBODY,
+        rule.SEVERAL,
+        rule.SMALL,
+        rule.LARGE,
+        rule.DARK,
+        rule.SOFT,
+        rule.BACK,
+        rule.HIDDEN,
+        rule.MASK,
+        rule.SUNGLASSES,
+        rule.OBJECT,
+        rule.HAND_OVER_FACE,
+        rule.TURNED,
+        rule.TILTED,
+        rule.NODDING,
+        rule.CUT,
+    ),
+    boxes.EMO_SQUARE,
+)
+
+HALF_BODY = Framing(
+    "3:4",
+    (
+        rule.NOBODY,
+        rule.SEVERAL,
+        rule.SMALL.limited(at_least=t.FACE_SHARE_MIN_HALF_BODY),
+        rule.LARGE,
+        rule.DARK,
+        rule.TILTED,
+        # A body that is cut is a plainer fault than a soft or half turned face; only below an upright one is it
+        # measured.
+        rule.HIPS,
+        rule.SOFT,
+        rule.BACK,
+        rule.HIDDEN,
+        rule.MASK,
+        rule.SUNGLASSES,
+        rule.OBJECT,
+        rule.HAND_OVER_FACE,
+        rule.TURNED,
+        rule.NODDING,
+        rule.CUT,
+    ),
+    boxes.EMO_HALF_BODY,
+)
+
+EMO = ModelSpec(
+    name="emo-detect-v1",
+    paths=(FACE_DETECT,),
+    framings=(HEAD, HALF_BODY),
+    size=SizeLimits(t.PORTRAIT_SIDE_MIN, t.PORTRAIT_SIDE_MAX),
+    messages=PORTRAIT,
+    wire=WIRE,
+)

@@ -1,0 +1,66 @@
+"""Emoji: a head, closer to frontal than EMO's, with a natural expression and no hand near it."""
+
+from __future__ import annotations
+
+from screentest.detection import boxes
+from screentest.detection import thresholds as t
+from screentest.detection.answer import Answer
+from screentest.detection.codes import PORTRAIT
+from screentest.detection.models.spec import BOX, FACE_DETECT, Framing, Json, ModelSpec, SizeLimits, Wire
+from screentest.detection.rules import catalogue as rule
+
+
+def _passed(answer: Answer) -> Json:
+    return {"bbox_face": list(answer.face_bbox or ()), "ext_bbox_face": list(answer.ext_bbox or ())}
+
+
+def _rejected(answer: Answer) -> Json:
+    return {"code": str(answer.code), "message": answer.message}
+
+
+WIRE = Wire(
+    "Emoji",
+    _passed,
+    _rejected,
+    {"bbox_face": BOX, "ext_bbox_face": BOX},
+    {"code": {"type": "string"}, "message": {"type": "string"}},
+    boxes=True,
+)
+
+HEAD = Framing(
+    "1:1",
+    (
+        rule.NOBODY,
+        rule.SEVERAL,
+        rule.SMALL,
+        rule.LARGE,
+        rule.DARK,
+        rule.SOFT,
+        rule.BACK,
+        rule.HIDDEN,
+        rule.MASK,
+        rule.SUNGLASSES,
+        rule.OBJECT,
+        rule.HAND_OVER_FACE,
+        rule.TURNED.limited(at_most=t.YAW_MAX_EMOJI),
+        rule.TILTED.limited(at_most=t.ROLL_MAX_EMOJI),
+        rule.NODDING,
+        rule.CUT,
+        rule.EXPRESSION,
+        rule.HAND_NEAR_FACE,
+    ),
+    boxes.EMOJI_SQUARE,
+)
+
+EMOJI = ModelSpec(
+    name="emoji-detect-v1",
+    paths=(FACE_DETECT,),
+    framings=(HEAD,),
+    size=SizeLimits(t.PORTRAIT_SIDE_MIN, t.PORTRAIT_SIDE_MAX),
+    messages=PORTRAIT,
+    wire=WIRE,
+    max_megabytes=10,
+    # Its own documents name no size, so that a smaller fault comes last: whoever enlarges the picture should not then
+    # learn that the face was covered all along. Large pictures cost too much for that.
+    judged_from_side=t.EMOJI_JUDGED_SIDE_MIN,
+)

@@ -1,0 +1,235 @@
+"""Every rule, with its usual threshold and code. Detectors list those that they apply, in their order."""
+
+from __future__ import annotations
+
+from screentest.detection import thresholds as t
+from screentest.detection.codes import Code
+from screentest.detection.rules.rule import FACE_VISIBLE, FROM_FRONT, PERSON, Rule
+
+_FACE_SIZES_OPEN = (
+    "open between 0.07 and 0.13 (3:4: 0.05 and 0.08); at the low end, because the box varies by a tenth and other "
+    "faults should name themselves"
+)
+_AS_MEASURED = (
+    "as measured, which is less than it is. EMO: open 35 to 50 reads 22 to 37, profiles 45 and more. Emoji: frontal "
+    "up to 14, 35 and more from 22"
+)
+
+NOBODY = Rule(
+    "nobody",
+    "a person is in the picture",
+    "person_count",
+    Code.NO_HUMAN,
+    "animals, mannequins and garments of the labelled set stay out, every person of it in",
+    at_least=1,
+)
+SEVERAL = Rule(
+    "several people",
+    "nobody else is in the picture",
+    "person_count",
+    Code.MULTI_HUMAN,
+    "smaller ones are background, which the labels leave open",
+    at_most=1,
+)
+NOT_ONE = Rule(
+    "nobody or several",
+    "exactly one person is in the picture",
+    "person_count",
+    Code.CONTENT,
+    "as for `nobody` and `several people`",
+    at_least=1,
+    at_most=1,
+)
+SMALL = Rule(
+    "face too small",
+    "the face is large enough",
+    "face_share",
+    Code.BODY_PROPORTION,
+    _FACE_SIZES_OPEN,
+    at_least=t.FACE_SHARE_MIN,
+    applies=PERSON,
+)
+LARGE = Rule(
+    "face too large",
+    "the face leaves room around it",
+    "face_share",
+    Code.BODY_PROPORTION,
+    "open between 0.72 and 0.84",
+    at_most=t.FACE_SHARE_MAX,
+    applies=PERSON,
+)
+DARK = Rule(
+    "too dark",
+    "the face is lit",
+    "brightness",
+    Code.VALUE,
+    "labelled dark at 30 and below; darkest good face 56",
+    at_least=t.BRIGHTNESS_MIN,
+    applies=PERSON,
+)
+SOFT = Rule(
+    "too soft",
+    "the face is sharp enough to see the eyes",
+    "sharpness",
+    Code.VALUE,
+    "blur of 2.7 % of the face's width, where eyes lose their detail, reads 28 to 42; good faces 48 and more",
+    at_least=t.SHARPNESS_MIN,
+    applies=PERSON,
+)
+BACK = Rule(
+    "facing away",
+    "the person faces the camera",
+    "facing_away",
+    Code.FRONT_BODY,
+    "two signs of one thing: 0 or 1",
+    at_most=0.5,
+    applies=PERSON,
+)
+HIDDEN = Rule(
+    "face hidden",
+    "the face can be seen",
+    "face_presence",
+    Code.FULL_FACE,
+    "faces 0.95 and more, backs of heads below 0.02",
+    at_least=t.PRESENCE_MIN,
+    applies=FROM_FRONT,
+)
+MASK = Rule(
+    "mask",
+    "no mask or cloth covers mouth and nose",
+    "mask",
+    Code.FULL_FACE,
+    "real masks 0.91 and more, bare faces up to 0.18",
+    at_most=t.MASK_MAX,
+    applies=FACE_VISIBLE,
+)
+SUNGLASSES = Rule(
+    "sunglasses",
+    "the eyes are not behind dark glasses",
+    "sunglasses",
+    Code.FULL_FACE,
+    "real ones 0.55 and more, good pictures up to 0.39",
+    at_most=t.SUNGLASSES_MAX,
+    applies=FACE_VISIBLE,
+)
+OBJECT = Rule(
+    "object over face",
+    "nothing is held or hangs before the face",
+    "object_over_face",
+    Code.FULL_FACE,
+    "covering things 0.9, microphones up to 0.46; bars of one colour have up to 0.06 of the contrast, good pictures "
+    "0.23 and more",
+    at_most=t.OBJECT_MAX,
+    applies=FACE_VISIBLE,
+)
+HAND_OVER_FACE = Rule(
+    "hand over face",
+    "no hand covers a part of the face",
+    "hand_over_face",
+    Code.FULL_FACE,
+    "four points; fingers at a cheek are one to three and left open",
+    at_most=t.HAND_OVER_FACE_MAX,
+    applies=FACE_VISIBLE,
+)
+HAND_NEAR_FACE = Rule(
+    "hand near face",
+    "no hand is at the head",
+    "hand_distance",
+    Code.FULL_FACE,
+    "hands at the head up to 0.72; raised beside it is left open",
+    at_least=t.HAND_DISTANCE_MIN,
+    applies=FACE_VISIBLE,
+)
+TURNED = Rule(
+    "head turned",
+    "the face looks towards the camera",
+    "yaw",
+    Code.FACE_POSE,
+    _AS_MEASURED,
+    at_most=t.YAW_MAX,
+    applies=FACE_VISIBLE,
+)
+TILTED = Rule(
+    "head tilted",
+    "the head is upright",
+    "roll",
+    Code.FACE_POSE,
+    "EMO, AnimateAnyone: open 15 to 25; Emoji: open 12 to 20",
+    at_most=t.ROLL_MAX,
+    applies=FACE_VISIBLE,
+)
+NODDING = Rule(
+    "head nodding",
+    "the head is neither thrown back nor hanging",
+    "pitch",
+    Code.FACE_POSE,
+    "good pictures up to 18; the labels never fail a pitch",
+    at_most=t.PITCH_MAX,
+    applies=FACE_VISIBLE,
+)
+CUT = Rule(
+    "head cut",
+    "the whole face is inside the frame",
+    "head_margin",
+    Code.FULL_BODY,
+    "cut faces -0.15 and less, whole ones 0.05 and more; a cut crown is left open",
+    at_least=t.HEAD_MARGIN_MIN,
+    applies=FACE_VISIBLE,
+)
+EXPRESSION = Rule(
+    "exaggerated expression",
+    "the expression is natural",
+    "expression",
+    Code.FACE_POSE,
+    "good pictures up to 0.4, shouts, tongues and screwed-up eyes 0.52 and more",
+    at_most=t.EXPRESSION_MAX,
+    applies=FACE_VISIBLE,
+)
+HIPS = Rule(
+    "hips outside",
+    "the body is in the frame down to the hips",
+    "hips_depth",
+    Code.FULL_BODY,
+    "chest crops up to 2.2, hips inside from 2.44",
+    at_least=t.HIPS_DEPTH_MIN,
+    applies=FACE_VISIBLE,
+)
+SIDE_ON = Rule(
+    "body side-on",
+    "the body is roughly frontal",
+    "body_yaw",
+    Code.BODY_POSE,
+    "good pictures up to 16, three-quarter (open) up to 54, side-on 62 and more",
+    at_most=t.BODY_YAW_MAX,
+    applies=PERSON,
+)
+SEATED = Rule(
+    "seated",
+    "the person stands",
+    "torso_thigh_angle",
+    Code.BODY_POSE,
+    "standing 144 and more, sitting up to 134",
+    at_least=t.TORSO_THIGH_MIN,
+    applies=PERSON,
+)
+LEGS_CUT = Rule(
+    "legs cut",
+    "legs are in the frame down to the ankles, or not below the knees",
+    "shin_share",
+    Code.BODY_POSE,
+    "half-way down the shins 0.38 and more, at the knees (open) up to 0.29",
+    at_most=t.SHIN_SHARE_MAX,
+    applies=PERSON,
+)
+BODY_CUT = Rule(
+    "body cut",
+    "the body is in the frame down to the waist",
+    "torso_share",
+    Code.BODY_POSE,
+    "waist 0.75 and more, chest is left open, close-ups 0",
+    at_least=t.TORSO_SHARE_MIN,
+    applies=PERSON,
+)
+
+RULES: dict[str, Rule] = {rule.name: rule for rule in list(globals().values()) if isinstance(rule, Rule)}
+"""By name."""

@@ -1,0 +1,61 @@
+"""The networks of one detector."""
+
+from __future__ import annotations
+
+from screentest.detection.lazy import lazy
+from screentest.detection.vision.blendshapes import Blendshapes
+from screentest.detection.vision.bodies import BodyDetector
+from screentest.detection.vision.faces import FaceDetector
+from screentest.detection.vision.hands import HandDetector
+from screentest.detection.vision.mesh import FaceMesh
+from screentest.detection.vision.occlusion import OcclusionNet
+from screentest.detection.vision.poses import PoseDetector
+
+
+class Networks:
+    """Each opened when first used. For one thread at a time."""
+
+    @lazy
+    def faces(self) -> FaceDetector:
+        """Face detector."""
+        return FaceDetector()
+
+    @lazy
+    def mesh(self) -> FaceMesh:
+        """Face mesh."""
+        return FaceMesh()
+
+    @lazy
+    def blendshapes(self) -> Blendshapes:
+        """Expression."""
+        return Blendshapes()
+
+    @lazy
+    def bodies(self) -> BodyDetector:
+        """Persons."""
+        return BodyDetector()
+
+    @lazy
+    def poses(self) -> PoseDetector:
+        """Body pose."""
+        return PoseDetector()
+
+    @lazy
+    def hands(self) -> HandDetector:
+        """Hands."""
+        return HandDetector()
+
+    @lazy
+    def occlusion(self) -> OcclusionNet:
+        """What covers a face."""
+        return OcclusionNet()
+
+    def open(self) -> None:
+        """Open every network now.
+
+        Raises:
+            WeightsMissing: the installation is incomplete.
+        """
+        for name, attribute in vars(Networks).items():
+            if isinstance(attribute, lazy):
+                getattr(self, name)
