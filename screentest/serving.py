@@ -136,7 +136,7 @@ def _parse_aliases(aliases: Iterable[str]) -> dict[str, ModelSpec]:
     for alias in aliases:
         name, _, model = alias.partition("=")
         try:
-            parsed[name] = models.find(model)
+            parsed[name] = models.find(models.full_name(model))
         except UnknownModel:
             known = ", ".join(model.name for model in models.BUILT_IN)
             raise ServeError(f"--alias {alias}: write NAME=MODEL with one of {known}") from None

@@ -83,7 +83,7 @@ class CheckSettings:
         key = next((environ[name] for name in KEY_VARIABLES if environ.get(name)), None)
         return cls(
             tuple(paths),
-            model,
+            models.full_name(model),
             ratio,
             json_lines,
             explain,

@@ -20,7 +20,8 @@ def check(
     model: Annotated[
         str,
         typer.Option(
-            help="emo-detect-v1, emoji-detect-v1 or animate-anyone-detect-gen2.", show_default=False
+            help="emo, emoji, animate-anyone, liveportrait, wan2.2-s2v, or a name as the API has it.",
+            show_default=False,
         ),
     ],
     ratio: Annotated[

@@ -97,6 +97,32 @@ class TestVerdicts:
         response = make_api(answer, verdict_status=400).post(order(model.name), path=model.paths[0])
         assert failure(response) == (400, str(code), answer.message)
 
+    def test_liveportrait_has_a_message_and_no_code_whatever_the_status_asked_for(
+        self, make_api: MakeApi
+    ) -> None:
+        good = make_api(passed(models.LIVEPORTRAIT)).post(order("liveportrait-detect"))
+        assert body_of(good)["output"] == {"pass": True, "message": ""}
+        for status in (200, 400):
+            caller = make_api(rejected(models.LIVEPORTRAIT, Code.FULL_FACE), verdict_status=status)
+            response = caller.post(order("liveportrait-detect"))
+            assert response.status == 200
+            assert body_of(response)["output"] == {"pass": False, "message": "No human face detected."}
+            assert body_of(response)["usage"] == {"image_count": 1}
+
+    def test_wan_s2v_has_no_boxes(self, make_api: MakeApi) -> None:
+        good = make_api(passed(models.WAN_S2V)).post(order("wan2.2-s2v-detect"))
+        assert body_of(good)["output"] == {"check_pass": True, "humanoid": True}
+        bad = make_api(rejected(models.WAN_S2V)).post(order("wan2.2-s2v-detect"))
+        message = models.WAN_S2V.messages[Code.FACE_POSE]
+        assert body_of(bad)["output"] == {
+            "check_pass": False,
+            "humanoid": True,
+            "code": "InvalidFile.FacePose",
+            "message": message,
+        }
+        strict = make_api(rejected(models.WAN_S2V), verdict_status=400).post(order("wan2.2-s2v-detect"))
+        assert failure(strict) == (400, "InvalidFile.FacePose", message)
+
     def test_verdict_status_400_leaves_a_pass_alone(self, make_api: MakeApi) -> None:
         assert make_api(verdict_status=400).post(order()).status == 200
 
@@ -123,7 +149,7 @@ class TestPathsAndMethods:
     def test_animate_anyone_on_the_path_of_an_old_copy(self, caller: Caller) -> None:
         assert caller.post(order("animate-anyone-detect-gen2"), path=FACE_DETECT).status == 200
 
-    @pytest.mark.parametrize("model", ["emo-detect-v1", "emoji-detect-v1"])
+    @pytest.mark.parametrize("model", [m for m in MODELS if m != "animate-anyone-detect-gen2"])
     def test_model_on_the_wrong_path(self, caller: Caller, model: str) -> None:
         response = caller.post(order(model), path=AA_DETECT)
         assert failure(response) == (400, "InvalidParameter", "url error, please check url!")
@@ -251,9 +277,7 @@ class TestBodies:
     def test_model_of_another_type(self, caller: Caller, model: object) -> None:
         assert failure(caller.post({**order(), "model": model}))[:2] == (400, "InvalidParameter")
 
-    @pytest.mark.parametrize(
-        "model", ["emo-v1-detect", "liveportrait-detect", "EMO-detect-v1", "emo-detect-v1 "]
-    )
+    @pytest.mark.parametrize("model", ["emo-v1-detect", "liveportrait", "EMO-detect-v1", "emo-detect-v1 "])
     def test_unknown_model(self, caller: Caller, model: str) -> None:
         assert failure(caller.post(order(model))) == (404, "ModelNotFound", "Model can not be found.")
 
@@ -319,8 +343,10 @@ class TestRatio:
         )
         assert not caller.fetcher.urls
 
-    def test_animate_anyone_has_none(self, caller: Caller) -> None:
-        assert caller.post(order("animate-anyone-detect-gen2", ratio="16:9"), path=AA_DETECT).status == 200
+    @pytest.mark.parametrize("model", [model for model in models.BUILT_IN if not model.takes_ratio], ids=str)
+    def test_models_without_one_ignore_it(self, caller: Caller, model: ModelSpec) -> None:
+        assert caller.post(order(model.name, ratio="16:9"), path=model.paths[0]).status == 200
+        assert caller.detect.calls[0][2] == "1:1"
 
     @pytest.mark.parametrize("parameters", [[], "1:1", 1])
     def test_parameters_that_are_no_object(self, caller: Caller, parameters: object) -> None:
@@ -371,9 +397,18 @@ class TestPictures:
 
     @pytest.mark.parametrize(
         ("model", "extra", "status"),
-        [("emoji-detect-v1", 0, 200), ("emoji-detect-v1", 1, 400), ("emo-detect-v1", 1, 200)],
+        [
+            ("emoji-detect-v1", 0, 200),
+            ("emoji-detect-v1", 1, 400),
+            ("liveportrait-detect", 0, 200),
+            ("liveportrait-detect", 100_000, 400),
+            ("emo-detect-v1", 1, 200),
+            ("wan2.2-s2v-detect", 1, 200),
+        ],
     )
-    def test_emoji_takes_ten_megabytes(self, make_api: MakeApi, model: str, extra: int, status: int) -> None:
+    def test_emoji_and_liveportrait_take_ten_megabytes(
+        self, make_api: MakeApi, model: str, extra: int, status: int
+    ) -> None:
         caller = make_api(fetcher=FakeFetcher(bytes(10 * 1024 * 1024 + extra)))
         response = caller.post(order(model))
         assert response.status == status

@@ -66,7 +66,7 @@ def test_the_transcripts_were_found() -> None:
     assert (
         sum(command.startswith("curl") for command, _ in COMMANDS)
         == DOCUMENT.read_text().count("$ curl")
-        == 9
+        == 13
     )
 
 

@@ -111,6 +111,11 @@ class TestJson:
         assert line["response"]["usage"] == {"image_count": 1}
         assert line["response"]["request_id"]
 
+    @pytest.mark.parametrize("model", models.BUILT_IN, ids=str)
+    def test_names_for_people_stand_for_those_of_the_api(self, folder: Path, model: ModelSpec) -> None:
+        _, (line,), _ = checked(settings("album/a.jpg", model=model.short))
+        assert line["model"] == model.name
+
     @pytest.mark.parametrize(
         ("model", "ratio", "shown"),
         [
@@ -118,6 +123,8 @@ class TestJson:
             ("emoji-detect-v1", None, "1:1"),
             ("animate-anyone-detect-gen2", None, None),
             ("animate-anyone-detect-gen2", "3:4", None),
+            ("liveportrait-detect", "3:4", None),
+            ("wan2.2-s2v-detect", None, None),
         ],
     )
     def test_ratio(self, folder: Path, model: str, ratio: str | None, shown: str | None) -> None:

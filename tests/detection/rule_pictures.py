@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from screentest.demo import pictures
-from screentest.detection.models import ANIMATE_ANYONE, EMO, EMOJI, ModelSpec
+from screentest.detection.models import ANIMATE_ANYONE, EMO, EMOJI, LIVEPORTRAIT, ModelSpec
 from screentest.detection.vision.mesh import FaceMesh
 from screentest.detection.vision.networks import Networks
 
@@ -199,6 +199,11 @@ PICTURES: dict[str, tuple[Callable[[], Image.Image], ModelSpec, str]] = {
     "hand over face": (lambda: _with_hand((215, 330), 40), EMO, "1:1"),
     "head turned": (lambda: _turned(pictures.calm_face(), yaw=30), EMOJI, "1:1"),
     "head tilted": (pictures.tilted, EMO, "1:1"),
+    "head lying": (
+        lambda: bust().rotate(60, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128)),
+        LIVEPORTRAIT,
+        "1:1",
+    ),
     "head nodding": (lambda: _turned(bust(), pitch=45), EMO, "1:1"),
     "head cut": (lambda: pictures.waist_up().crop((455, 0, 910, 1137)), EMO, "1:1"),
     "hips outside": (bust, EMO, "3:4"),

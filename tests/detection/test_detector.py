@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from PIL import Image
 
 from screentest import detection
 from screentest.demo import pictures
@@ -78,12 +79,48 @@ def test_a_rejection_explains_itself(detector):
         ("animate-anyone-detect-gen2", (225, 600), True),
         ("animate-anyone-detect-gen2", (600, 4096), False),
         ("animate-anyone-detect-gen2", (600, 4095), True),
+        ("liveportrait-detect", (300, 398), True),
+        ("liveportrait-detect", (2048, 4096), True),
+        ("liveportrait-detect", (2049, 4097), False),
+        ("wan2.2-s2v-detect", (399, 600), False),
+        ("wan2.2-s2v-detect", (400, 600), True),
     ],
 )
 def test_resolution_limits(detector, model, size, passes):
     picture = pictures.waist_up().resize(size)
     answer = detector.detect(pictures.jpeg(picture), model)
     assert (answer.code is Code.RESOLUTION) is not passes
+
+
+@pytest.mark.parametrize(("size", "code"), [((500, 1000), None), ((500, 1005), Code.ASPECT_RATIO)])
+def test_liveportrait_takes_pictures_twice_as_long_as_wide(detector, size, code):
+    picture = Image.new("RGB", size, "grey")
+    picture.paste(pictures.calm_face().resize((500, 500)))
+    assert detector.detect(pictures.jpeg(picture), "liveportrait-detect").code == code
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("astronaut", None),
+        ("waist_up", None),
+        ("standing", None),
+        ("two_people", Code.MULTI_HUMAN),
+        ("cat", Code.NO_HUMAN),
+        ("masked", Code.FULL_FACE),
+        ("too_dark", Code.VALUE),
+    ],
+)
+def test_wan_s2v_takes_one_person_in_any_framing(detector, name, code):
+    answer = detector.detect(pictures.data(name), "wan2.2-s2v-detect")
+    assert answer.code == code
+    assert answer.output()["humanoid"] is (name != "cat")
+
+
+@pytest.mark.parametrize("name", ["cat", "far_away", "masked"])
+def test_liveportrait_says_one_sentence_whatever_hides_the_face(detector, name):
+    output = detector.detect(pictures.data(name), "liveportrait-detect").output()
+    assert output == {"pass": False, "message": "No human face detected."}
 
 
 def test_a_wrong_size_costs_a_header_and_no_network():

@@ -24,6 +24,7 @@ class Code(StrEnum):
     FULL_BODY = "InvalidFile.FullBody"
     CONTENT = "InvalidFile.Content"
     BODY_POSE = "InvalidFile.BodyPose"
+    ASPECT_RATIO = "InvalidFile.AspectRatio"
 
 
 PORTRAIT: Mapping[str, str] = {

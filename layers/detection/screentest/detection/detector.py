@@ -90,9 +90,10 @@ class Detector:
         framing = spec.framing(ratio)
         header = self.probe(data)
         size = _size(spec, header)
-        if size.failed and not _judged_all_the_same(spec, header):
-            explanation = Explanation((size,), size.rule)
-            return _rejected(spec, ratio, size.code, False, header.width, header.height, explanation)
+        wrong = next((check for check in size if check.failed), None)
+        if wrong is not None and not _judged_all_the_same(spec, header):
+            explanation = Explanation(size, wrong.rule)
+            return _rejected(spec, ratio, wrong.code, False, header.width, header.height, explanation)
         picture = decode(data, header) if self._decoder is None else self._decoder.decode(data, header)
         return _judge(spec, framing, Evidence(picture, self._networks), size)
 
@@ -110,12 +111,20 @@ def _judged_all_the_same(model: ModelSpec, header: Header) -> bool:
     )
 
 
-def _size(model: ModelSpec, header: Header) -> Check:
+def _size(model: ModelSpec, header: Header) -> tuple[Check, ...]:
+    """What the header alone decides."""
     low, high = model.size.min_side, model.size.max_side
     short, long = sorted((header.width, header.height))
     failed = short < low or long > high
     value = float(long if long > high else short)
-    return Check("resolution", value, f"{low} to {high}", "pixels", Code.RESOLUTION, failed)
+    resolution = Check("resolution", value, f"{low} to {high}", "pixels", Code.RESOLUTION, failed)
+    widest = model.size.max_aspect
+    if widest is None:
+        return (resolution,)
+    aspect = long / short
+    return resolution, Check(
+        "aspect ratio", aspect, f"at most {widest:g}", "", Code.ASPECT_RATIO, aspect > widest
+    )
 
 
 def _rejected(
@@ -125,7 +134,7 @@ def _rejected(
     return Answer(model, ratio, False, code, text, None, None, "", humanoid, width, height, explanation)
 
 
-def _judge(model: ModelSpec, framing: Framing, evidence: Evidence, size: Check) -> Answer:
+def _judge(model: ModelSpec, framing: Framing, evidence: Evidence, size: tuple[Check, ...]) -> Answer:
     width, height = evidence.picture.width, evidence.picture.height
     checks, failure = [], None
     for rule in framing.rules:
@@ -136,9 +145,12 @@ def _judge(model: ModelSpec, framing: Framing, evidence: Evidence, size: Check) 
         if failed:
             failure = check
             break
-    last = size.failed and failure is None
-    checks = [*checks, size] if last else [size, *checks]
-    failure = size if last else failure
+    wrong_size = next((check for check in size if check.failed), None)
+    if failure is None and wrong_size is not None:
+        failure = wrong_size
+        checks = [*checks, *size]
+    else:
+        checks = [*size, *checks]
     humanoid = evidence.people.has_person
     if failure is not None:
         explanation = _explain(evidence, tuple(checks), failure.rule)

@@ -14,6 +14,9 @@ PORTRAIT_SIDE_MAX = 7000
 ANIMATE_SIDE_MIN = 225
 """AnimateAnyone's wire text is strict: larger than 224, smaller than 4096."""
 ANIMATE_SIDE_MAX = 4095
+LIVEPORTRAIT_SIDE_MAX = 4096
+"""As documented, inclusive; no shortest side is."""
+LIVEPORTRAIT_ASPECT_MAX = 2.0
 EMOJI_JUDGED_SIDE_MIN = 64
 """Emoji names the deeper fault of a picture that is too small; below this nothing can be seen."""
 
@@ -98,6 +101,8 @@ ROLL_MAX = 24.5
 """Labelled open from 15 to 25."""
 ROLL_MAX_EMOJI = 17.0
 """Labelled open from 12 to 20."""
+ROLL_MAX_LYING = 45.0
+"""Where documents ask for a frontal face and say nothing of a tilt: nearer to lying than to upright."""
 PITCH_NEUTRAL = 4.0
 """What ordinary pictures read in the median."""
 PITCH_MAX = 28.0

@@ -152,7 +152,7 @@ def _verdicts(models: tuple[ModelSpec, ...]) -> _Json:
     verdict = _object(
         ["output", "usage", "request_id"],
         {
-            "output": {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in forms]},
+            "output": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in forms]},
             "usage": _object(["image_count"], {"image_count": {"const": 1}}),
             "request_id": {"type": "string"},
         },

@@ -232,7 +232,7 @@ class DetectionApi:
                     output = self._output(data, order, trace)
         except Busy:
             raise errors.throttled() from None
-        if trace.code != "-" and self._verdict_status == 400:
+        if trace.code != "-" and self._verdict_status == 400 and order.model.wire.codes:
             text = output.get("message") or output.get("reason") or ""
             return 400, _failure(trace.code, text, request_id)
         return 200, {"output": output, "usage": {"image_count": 1}, "request_id": request_id}

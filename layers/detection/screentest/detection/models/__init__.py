@@ -8,9 +8,11 @@ from screentest.detection import errors
 from screentest.detection.models.animate_anyone import ANIMATE_ANYONE
 from screentest.detection.models.emo import EMO
 from screentest.detection.models.emoji import EMOJI
+from screentest.detection.models.liveportrait import LIVEPORTRAIT
 from screentest.detection.models.spec import AA_DETECT, FACE_DETECT, Framing, ModelSpec, SizeLimits, Wire
+from screentest.detection.models.wan_s2v import WAN_S2V
 
-BUILT_IN: tuple[ModelSpec, ...] = (EMO, EMOJI, ANIMATE_ANYONE)
+BUILT_IN: tuple[ModelSpec, ...] = (EMO, EMOJI, ANIMATE_ANYONE, LIVEPORTRAIT, WAN_S2V)
 """Every detector that is shipped, in the order in which they are listed to people."""
 
 
@@ -26,6 +28,11 @@ def find(name: str, models: Iterable[ModelSpec] = BUILT_IN) -> ModelSpec:
     return known[name]
 
 
+def full_name(name: str) -> str:
+    """The name that requests carry, of a detector that is given by its name for people; other names as they are."""
+    return next((model.name for model in BUILT_IN if model.short == name), name)
+
+
 __all__ = [
     "AA_DETECT",
     "ANIMATE_ANYONE",
@@ -33,9 +40,12 @@ __all__ = [
     "EMO",
     "EMOJI",
     "FACE_DETECT",
+    "LIVEPORTRAIT",
+    "WAN_S2V",
     "Framing",
     "ModelSpec",
     "SizeLimits",
     "Wire",
     "find",
+    "full_name",
 ]

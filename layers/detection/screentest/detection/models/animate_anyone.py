@@ -60,6 +60,7 @@ BODY = Framing(
 
 ANIMATE_ANYONE = ModelSpec(
     name="animate-anyone-detect-gen2",
+    short="animate-anyone",
     # An old copy of its page has it on the other detectors' path.
     paths=(AA_DETECT, FACE_DETECT),
     framings=(BODY,),

@@ -94,6 +94,7 @@ HALF_BODY = Framing(
 
 EMO = ModelSpec(
     name="emo-detect-v1",
+    short="emo",
     paths=(FACE_DETECT,),
     framings=(HEAD, HALF_BODY),
     size=SizeLimits(t.PORTRAIT_SIDE_MIN, t.PORTRAIT_SIDE_MAX),

@@ -54,6 +54,7 @@ HEAD = Framing(
 
 EMOJI = ModelSpec(
     name="emoji-detect-v1",
+    short="emoji",
     paths=(FACE_DETECT,),
     framings=(HEAD,),
     size=SizeLimits(t.PORTRAIT_SIDE_MIN, t.PORTRAIT_SIDE_MAX),

@@ -39,6 +39,7 @@ class Wire:
         pass_schema, reject_schema: JSON schemas of the properties of each, all of them required.
         boxes: whether a pass shows the face box and the extended box.
         body_style: whether a pass shows how much of the body is seen.
+        codes: whether a rejection has a code; without one it is answered as HTTP 200 whatever is asked.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Wire:
     reject_schema: Json
     boxes: bool = False
     body_style: bool = False
+    codes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,12 @@ class SizeLimits:
     Attributes:
         min_side: shortest side, pixels, inclusive.
         max_side: longest side, pixels, inclusive.
+        max_aspect: longer side in shorter ones, inclusive; `None` for any.
     """
 
     min_side: int
     max_side: int
+    max_aspect: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +88,7 @@ class ModelSpec:
 
     Attributes:
         name: as requests carry it.
+        short: the name for people.
         paths: of the API on which it is offered.
         framings: by ratio, the default first.
         size: limits on the sides.
@@ -100,6 +105,7 @@ class ModelSpec:
     """
 
     name: str
+    short: str
     paths: tuple[str, ...]
     framings: tuple[Framing, ...]
     size: SizeLimits
@@ -115,7 +121,10 @@ class ModelSpec:
             names = [rule.name for rule in framing.rules]
             if len(names) != len(set(names)):
                 raise ValueError(f"{self.name} {framing.ratio} lists a rule twice")
-            silent = {str(Code.RESOLUTION), *(rule.code for rule in framing.rules)} - set(self.messages)
+            codes = {Code.RESOLUTION, *(rule.code for rule in framing.rules)}
+            if self.size.max_aspect is not None:
+                codes.add(Code.ASPECT_RATIO)
+            silent = {str(code) for code in codes} - set(self.messages)
             if silent:
                 raise ValueError(
                     f"{self.name} {framing.ratio} has no message for {', '.join(sorted(silent))}"

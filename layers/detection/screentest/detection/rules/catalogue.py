@@ -158,6 +158,15 @@ TILTED = Rule(
     at_most=t.ROLL_MAX,
     applies=FACE_VISIBLE,
 )
+LYING = Rule(
+    "head lying",
+    "the head is nearer to upright than to lying",
+    "roll",
+    Code.FACE_POSE,
+    "a frontal view is asked for and nothing is said of a tilt: beyond 45 the head lies or stands on itself",
+    at_most=t.ROLL_MAX_LYING,
+    applies=FACE_VISIBLE,
+)
 NODDING = Rule(
     "head nodding",
     "the head is neither thrown back nor hanging",
