@@ -33,7 +33,7 @@ from screentest.screening.client import DetectionClient
 from screentest.screening.models import ObjectRef
 from screentest.screening.presign import Signer
 from screentest.screening.settings import Settings
-from screentest.screening.watch import Watch
+from screentest.screening.telemetry import Telemetry
 from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalAws
 
 PASS = json.dumps(
@@ -141,8 +141,8 @@ class Bench:
                 "before-send.*.*", lambda event_name, **_: calls.update([event_name.rpartition(".")[2]])
             )
         nowhere = io.StringIO()
-        watch = Watch(Logger(service="benchmark", stream=nowhere, level="CRITICAL"), stream=nowhere)
-        return bootstrap.pipeline(settings, aws=clients, watch=watch)
+        telemetry = Telemetry(Logger(service="benchmark", stream=nowhere, level="CRITICAL"), stream=nowhere)
+        return bootstrap.pipeline(settings, aws=clients, telemetry=telemetry)
 
     def plain(self, url: str) -> Callable[[dict[str, Any]], None]:
         """What one would write first."""

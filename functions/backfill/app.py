@@ -43,7 +43,7 @@ def build() -> Callable[[Any, Any], dict[str, Any]]:
 
 def handler_of(pipeline: Pipeline) -> Callable[[Any, Any], dict[str, Any]]:
     """Tasks to `Tasks`, all else to the pipeline, over the same screener."""
-    tasks = backfill.Tasks(pipeline.screener, pipeline.watch)
+    tasks = backfill.Tasks(pipeline.screener, pipeline.telemetry)
     return lambda event, context: (tasks if backfill.is_task(event) else pipeline)(event, context)
 
 

@@ -33,7 +33,7 @@ from screentest.screening.presign import Signer
 from screentest.screening.queue import UploadQueue
 from screentest.screening.screen import Screener
 from screentest.screening.table import VerdictTable, decode
-from screentest.screening.watch import Watch
+from screentest.screening.telemetry import Telemetry
 
 SECONDS = 60  # for anything to happen; a deaf process fails the test and does not hang it
 PAGE = 1000  # of S3's listing, after which the command remembers where it is
@@ -78,17 +78,17 @@ class Function:
     def __init__(self, place: Place) -> None:
         self._place = place
         self.detector = Detector()
-        watch = Watch(Logger(service="interrupt", stream=io.StringIO()), stream=io.StringIO())
+        telemetry = Telemetry(Logger(service="interrupt", stream=io.StringIO()), stream=io.StringIO())
         screener = Screener(
             detector=self.detector,
             signer=Signer(place.s3),
             table=VerdictTable(place.dynamodb, place.table),
             objects=Objects(place.s3),
             topic=Nobody(),
-            watch=watch,
+            telemetry=telemetry,
             rules_version=RULES_VERSION,
         )
-        self._pipeline = Pipeline(screener, UploadQueue(lambda: place.sqs, place.queue_url, None), watch)
+        self._pipeline = Pipeline(screener, UploadQueue(lambda: place.sqs, place.queue_url, None), telemetry)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
 

@@ -21,7 +21,7 @@ from screentest.screening.objects import Objects
 from screentest.screening.presign import Signer
 from screentest.screening.screen import Screener
 from screentest.screening.table import VerdictTable, decode
-from screentest.screening.watch import Watch
+from screentest.screening.telemetry import Telemetry
 
 KEY = "emo/1x1/ann & bob ü+1%.jpg"
 
@@ -67,17 +67,17 @@ class Function:
         self.detector = CountingDetector()
         self.topic = Silence()
         self.metrics = io.StringIO()
-        watch = Watch(Logger(service="test"), stream=self.metrics)
+        telemetry = Telemetry(Logger(service="test"), stream=self.metrics)
         self.screener = Screener(
             detector=self.detector,
             signer=Signer(place.s3),
             table=VerdictTable(place.dynamodb, place.table),
             objects=Objects(place.s3),
             topic=self.topic,
-            watch=watch,
+            telemetry=telemetry,
             rules_version="1",
         )
-        self.tasks = backfill.Tasks(self.screener, watch)
+        self.tasks = backfill.Tasks(self.screener, telemetry)
 
     def call(self, event: dict[str, Any]) -> dict[str, Any]:
         assert backfill.is_task(event)

@@ -79,7 +79,7 @@ class Invocation:
         self._parked.acquire()
         if self.error is not None:
             raise self.error
-        assert not self.function.watch.defects, self.function.watch.defects
+        assert not self.function.telemetry.defects, self.function.telemetry.defects
 
     def kill(self) -> None:
         if not self.done:
@@ -462,17 +462,17 @@ def test_a_picture_that_crashes_the_function_takes_nobody_along_twice() -> None:
     world = World()
     world.upload("one/crash.jpg", "crash")
     good = [world.upload(f"one/{number}.jpg", "pass") for number in range(9)]
-    deaths = 0
+    crashes = 0
     while world.queue:
         due = world.visible()
         if not due:
             world.now = min(message.visible_at for message in world.queue.values())
             continue
-        deaths += not w.invoke(world, Function(world, lambda _n, _p: Fate.DONE), due)
+        crashes += not w.invoke(world, Function(world, lambda _n, _p: Fate.DONE), due)
         world.now += 0.05
-        if deaths == 2:
+        if crashes == 2:
             assert all(version.tags.get("screentest") == Verdict.PASS for version in good)
-    assert deaths == 3
+    assert crashes == 3
     crashed = next(item for item in world.table.values() if item["key"] == "one/crash.jpg")
     assert (crashed["verdict"], crashed["code"]) == ("error", "Crashed")
     assert [letter.attributes["screentest-code"] for letter in world.dead] == ["Crashed"]

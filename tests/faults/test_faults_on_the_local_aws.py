@@ -48,7 +48,7 @@ EFFECTS: dict[str, ScreeningError] = {
 
 @dataclass
 class Chance:
-    """Strikes at random effects, at each picture twice at most: three deaths would be held against the picture."""
+    """Strikes at random effects, at each picture twice at most: three crashes would be held against the picture."""
 
     rng: random.Random
     left: int = FAULTS
@@ -106,7 +106,7 @@ class Detector:
 
 
 class Impatient(UploadQueue):
-    """Waits are tested elsewhere."""
+    """Backoff is tested elsewhere."""
 
     def delay(self, receipt: str, wait: int) -> None:
         super().delay(receipt, 0)
@@ -178,11 +178,11 @@ class Cloud:
             "objects": Struck(Objects(client("s3")), chance),
             "topic": Struck(Topic(lambda: client("sns"), self.topic), chance),
         }
-        watch: Any = w.Silent()
+        telemetry: Any = w.Silent()
         return Pipeline(
-            Screener(**parts, watch=watch, routes=w.ROUTES, detector_name="fake", clock=self.now),
+            Screener(**parts, telemetry=telemetry, routes=w.ROUTES, detector_name="fake", clock=self.now),
             Impatient(lambda: client("sqs"), self.queue, None),
-            watch,
+            telemetry,
             max_receives=1000,
             pool=w.Serial(),
         )
@@ -231,7 +231,7 @@ class Tired(Exception):
 
 def run(cloud: Cloud, chance: Chance, detector: Detector) -> int:
     """Batches until the queue is empty; a function that dies leaves everything to the next. How many died."""
-    deaths, idle = 0, 0
+    crashes, idle = 0, 0
     for _ in range(1000):
         batch = cloud.receive()
         # Leases run out between batches, as they would in the minutes that AWS takes.
@@ -239,14 +239,14 @@ def run(cloud: Cloud, chance: Chance, detector: Detector) -> int:
         if not batch:
             idle += 1
             if idle > 8:
-                return deaths
+                return crashes
             time.sleep(0.4)
             continue
         idle = 0
         try:
             answer = cloud.pipeline(chance, detector)({"Records": batch}, w.Context(w.World()))
         except Killed:
-            deaths += 1
+            crashes += 1
             continue
         failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         for record in batch:
@@ -276,10 +276,10 @@ def test_faults_lose_nothing(aws: LocalAws, versioned: bool) -> None:
         )
         uploads.setdefault(key, []).append((put.get("VersionId"), content))
 
-    deaths = run(cloud, chance, detector)
+    crashes = run(cloud, chance, detector)
 
     assert chance.left < FAULTS / 2, "faults were dealt"
-    assert deaths >= 5
+    assert crashes >= 5
     items, told = cloud.items(), cloud.messages()
     screenings = 0
     for key, versions in uploads.items():

@@ -157,11 +157,11 @@ def test_a_direct_call_does_not_wait_for_anybody() -> None:
     function = Function(world, quiet)
     (message,) = world.queue.values()
     (ref,) = events.objects_in_body(message.body)
-    first = function.pipeline.screener.screen(ref, Attempt(patient=False))
+    first = function.pipeline.screener.screen(ref, Attempt(will_be_redelivered=False))
     item = world.table[first.items[0]["object"], first.items[0]["screening"]]
     del item["notified_at"]
-    second = function.pipeline.screener.screen(ref, Attempt(patient=False))
-    assert not second.troubles
+    second = function.pipeline.screener.screen(ref, Attempt(will_be_redelivered=False))
+    assert not second.failures
     assert len(world.topic) == 2, "a notice that is not noted as sent is sent again"
     assert sum(world.calls.values()) == 1
 

@@ -34,9 +34,9 @@ from screentest.screening.errors import (
 )
 from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict
 from screentest.screening.notices import Notice
-from screentest.screening.objects import Look, TagsConflict
-from screentest.screening.records import WITNESS, Item
-from screentest.screening.retry import Waits
+from screentest.screening.objects import ObjectMetadata, TagsConflict
+from screentest.screening.records import VERSION, Item
+from screentest.screening.retry import Backoff
 from screentest.screening.routes import Route, Routes
 from screentest.screening.screen import Screener
 
@@ -276,7 +276,7 @@ class Ports:
         def act() -> bool:
             place = (item["object"], item["screening"])
             there = self.world.table.get(place, {})
-            if any(there.get(name) != seen.get(name) for name in WITNESS):
+            if any(there.get(name) != seen.get(name) for name in VERSION):
                 return False
             self.world.table[place] = dict(item)
             return True
@@ -299,10 +299,10 @@ class Ports:
 
     # Objects -------------------------------------------------------------------------------------------------------
 
-    def head(self, ref: ObjectRef) -> Look:
-        def act() -> Look:
+    def head(self, ref: ObjectRef) -> ObjectMetadata:
+        def act() -> ObjectMetadata:
             version = self.world.version(ref.key, ref.version_id)
-            return Look(
+            return ObjectMetadata(
                 version.etag,
                 records.timestamp(version.modified),
                 len(version.content),
@@ -312,7 +312,7 @@ class Ports:
 
         return self.effect("head", ref.key, act, StoreUnavailable("s3"))
 
-    def read(self, ref: ObjectRef) -> Look:
+    def read(self, ref: ObjectRef) -> ObjectMetadata:
         return self.head(ref)
 
     def tags(self, ref: ObjectRef) -> dict[str, str]:
@@ -338,7 +338,7 @@ class Ports:
             "publish", document["key"], lambda: self.world.topic.append(document), StoreUnavailable("sns")
         )
 
-    can_bury = True
+    has_dead_letters = True
 
     def delay(self, receipt: str, wait: int) -> None:
         def act() -> None:
@@ -355,13 +355,13 @@ class Ports:
 
         self.effect("finish", "", act, StoreUnavailable("sqs"))
 
-    def bury(self, body: str, attributes: Mapping[str, str]) -> None:
+    def dead_letter(self, body: str, attributes: Mapping[str, str]) -> None:
         def act() -> None:
             self.world.dead.append(
-                SqsMessage("buried", body, self.world.now, 0.0, attributes=dict(attributes))
+                SqsMessage("dead_lettered", body, self.world.now, 0.0, attributes=dict(attributes))
             )
 
-        self.effect("bury", "", act, StoreUnavailable("sqs"))
+        self.effect("dead-letter", "", act, StoreUnavailable("sqs"))
 
 
 def decision(content: str) -> Decision:
@@ -383,7 +383,7 @@ def expected(content: str) -> tuple[str, str | None]:
 
 
 class Silent:
-    """A watch that counts and says nothing."""
+    """Telemetry that counts and says nothing."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -394,7 +394,7 @@ class Silent:
     def screened(self, item: Mapping[str, Any], *, fresh: bool) -> None:
         self.counts["screened" if fresh else "duplicate"] += 1
 
-    def troubled(self, ref: ObjectRef, screening: Screening | None, error: ScreeningError) -> None:
+    def failed(self, ref: ObjectRef, screening: Screening | None, error: ScreeningError) -> None:
         self.counts[error.code] += 1
 
     def ignored(self, ref: ObjectRef, why: str) -> None:
@@ -428,10 +428,10 @@ class Function:
 
     def __init__(self, world: World, hand: Hand, *, policy: BreakerPolicy | None = None) -> None:
         self.world = world
-        self.watch = Silent()
+        self.telemetry = Silent()
         self.ports = Ports(world, hand)
         ports: Any = self.ports
-        watch: Any = self.watch
+        telemetry: Any = self.telemetry
         self.pipeline = Pipeline(
             Screener(
                 detector=ports,
@@ -439,7 +439,7 @@ class Function:
                 table=ports,
                 objects=ports,
                 topic=ports,
-                watch=watch,
+                telemetry=telemetry,
                 routes=world.routes,
                 detector_name="fake",
                 breaker=Breaker(policy, clock=lambda: world.now),
@@ -447,9 +447,9 @@ class Function:
                 stopwatch=lambda: world.now,
             ),
             ports,
-            watch,
+            telemetry,
             max_receives=MAX_RECEIVES,
-            waits=Waits(),
+            backoff=Backoff(),
             pool=Serial(),
         )
 
@@ -494,4 +494,4 @@ def settle(world: World, function: Function | None = None, *, rounds: int = 2000
         invoke(world, function, due)
         world.now += 0.05
     assert not world.queue, "messages that never come to rest"
-    assert not function.watch.defects
+    assert not function.telemetry.defects

@@ -38,7 +38,7 @@ from screentest.screening.objects import Objects, TagsConflict
 from screentest.screening.presign import LIFETIME, Signer
 from screentest.screening.queue import CODE_ATTRIBUTE
 from screentest.screening.settings import Settings
-from screentest.screening.watch import Watch
+from screentest.screening.telemetry import Telemetry
 
 REGION = "us-east-1"
 EMO = Screening.of("emo-detect-v1")
@@ -61,9 +61,9 @@ class Context:
         return 60_000
 
 
-def watch_on(log: io.StringIO, metrics: io.StringIO) -> Watch:
+def telemetry_on(log: io.StringIO, metrics: io.StringIO) -> Telemetry:
     """Loggers of one service share their stream, so each gets a service of its own."""
-    return Watch(Logger(service=uuid.uuid4().hex, stream=log, level="DEBUG"), stream=metrics)
+    return Telemetry(Logger(service=uuid.uuid4().hex, stream=log, level="DEBUG"), stream=metrics)
 
 
 @dataclass
@@ -94,11 +94,11 @@ class Cloud:
             self.asked.append(body)
             return self.answers(body)
 
-        watch = watch_on(self.log, self.metrics)
+        telemetry = telemetry_on(self.log, self.metrics)
         return bootstrap.pipeline(
             settings,
             aws=aws,
-            watch=watch,
+            telemetry=telemetry,
             detector=DetectionClient("http://detector", transport=httpx.MockTransport(serve)),
             detector_name="fake/1",
         )
@@ -727,7 +727,7 @@ def test_wrong_settings_are_named(wrong: dict[str, str | None], says: str) -> No
 def test_a_function_that_cannot_start_gives_every_message_back() -> None:
     log, metrics = io.StringIO(), io.StringIO()
     error = SettingsError("environment: VERDICT_TABLE_NAME: is not set")
-    handler = bootstrap.failing(error, watch_on(log, metrics))
+    handler = bootstrap.failing(error, telemetry_on(log, metrics))
     assert handler(queued("{}", "{}"), Context()) == {
         "batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m1"}]
     }

@@ -17,8 +17,8 @@ from screentest.screening.breaker import Breaker, BreakerPolicy
 from screentest.screening.contract import Decision
 from screentest.screening.errors import BreakerOpen, UnreadableEvent
 from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict, is_later
-from screentest.screening.records import Again, Standing
-from screentest.screening.retry import Waits
+from screentest.screening.records import ClaimState, RescreenPolicy
+from screentest.screening.retry import Backoff
 from screentest.screening.routes import Routes
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -289,39 +289,40 @@ def decided_item(of: ObjectRef, verdict: str = "pass", **more: Any) -> dict[str,
 def test_standings() -> None:
     versioned = ref(version_id="v1")
     mine = decided_item(versioned)
-    assert records.standing(mine, versioned, NOW) is Standing.DUPLICATE
+    assert records.claim_state(mine, versioned, NOW) is ClaimState.DUPLICATE
     claim = records.claimed(None, versioned, EMO, now=NOW, days=1)
-    assert records.standing(claim, versioned, NOW + 1) is Standing.BUSY
-    assert records.standing(claim, versioned, NOW + 77) is Standing.TAKEOVER
+    assert records.claim_state(claim, versioned, NOW + 1) is ClaimState.BUSY
+    assert records.claim_state(claim, versioned, NOW + 77) is ClaimState.TAKEOVER
     released = records.released(claim, code="Throttling", message="m", now=NOW)
-    assert records.standing(released, versioned, NOW + 0.001) is Standing.TAKEOVER
-    assert not records.died(released)
-    assert records.died(claim)
+    assert records.claim_state(released, versioned, NOW + 0.001) is ClaimState.TAKEOVER
+    assert not records.crashed(released)
+    assert records.crashed(claim)
 
     bare = ref()
-    assert records.standing(decided_item(bare), ref(sequencer="0C"), NOW) is Standing.NEWER
-    assert records.standing(decided_item(bare), ref(sequencer="0A"), NOW) is Standing.STALE
-    assert records.standing(decided_item(bare), ref(sequencer="0B0"), NOW) is Standing.DUPLICATE
+    assert records.claim_state(decided_item(bare), ref(sequencer="0C"), NOW) is ClaimState.NEWER
+    assert records.claim_state(decided_item(bare), ref(sequencer="0A"), NOW) is ClaimState.STALE
+    assert records.claim_state(decided_item(bare), ref(sequencer="0B0"), NOW) is ClaimState.DUPLICATE
     no_order = ref(sequencer=None, etag="e2", last_modified=None)
-    assert records.standing(decided_item(bare), no_order, NOW) is Standing.UNCLEAR
+    assert records.claim_state(decided_item(bare), no_order, NOW) is ClaimState.UNCLEAR
     by_time = ref(sequencer=None, etag="e2", last_modified="2026-11-21T10:00:00.000Z")
     older = decided_item(bare, last_modified="2026-11-21T09:00:00.000Z")
-    assert records.standing(older, by_time, NOW) is Standing.NEWER
+    assert records.claim_state(older, by_time, NOW) is ClaimState.NEWER
     newer = decided_item(bare, last_modified="2026-11-21T11:00:00.000Z")
-    assert records.standing(newer, by_time, NOW) is Standing.STALE
+    assert records.claim_state(newer, by_time, NOW) is ClaimState.STALE
 
 
 def test_which_verdicts_are_asked_for_again() -> None:
     versioned = ref(version_id="v1")
     error = decided_item(versioned, "error")
-    assert records.standing(error, versioned, NOW) is Standing.DUPLICATE
-    assert records.standing(error, versioned, NOW + 1000) is Standing.TAKEOVER
-    later = Again(before=records.timestamp(NOW))
-    assert records.standing(error, versioned, NOW, later) is Standing.TAKEOVER
-    assert records.standing(decided_item(versioned), versioned, NOW, later) is Standing.DUPLICATE
-    everything = Again(records.timestamp(NOW), frozenset(Verdict))
-    assert records.standing(decided_item(versioned), versioned, NOW, everything) is Standing.TAKEOVER
-    assert records.standing(error, versioned, NOW, Again(records.timestamp(NOW - 100))) is Standing.DUPLICATE
+    assert records.claim_state(error, versioned, NOW) is ClaimState.DUPLICATE
+    assert records.claim_state(error, versioned, NOW + 1000) is ClaimState.TAKEOVER
+    later = RescreenPolicy(before=records.timestamp(NOW))
+    assert records.claim_state(error, versioned, NOW, later) is ClaimState.TAKEOVER
+    assert records.claim_state(decided_item(versioned), versioned, NOW, later) is ClaimState.DUPLICATE
+    everything = RescreenPolicy(records.timestamp(NOW), frozenset(Verdict))
+    before = RescreenPolicy(records.timestamp(NOW - 100))
+    assert records.claim_state(decided_item(versioned), versioned, NOW, everything) is ClaimState.TAKEOVER
+    assert records.claim_state(error, versioned, NOW, before) is ClaimState.DUPLICATE
 
 
 refs = st.builds(
@@ -538,21 +539,21 @@ def test_a_full_set_of_tags_is_told_as_an_error_of_its_own() -> None:
     assert "'pass'" in json.loads(notice.default)["message"]
 
 
-# Waits ---------------------------------------------------------------------------------------------------------------
+# Backoff -------------------------------------------------------------------------------------------------------------
 
 
 @given(st.integers(1, 100), st.floats(0, 1), st.none() | st.floats(0, 100_000))
 def test_waits_grow_stay_within_bounds_and_honour_the_server(
     failures: int, luck: float, asked: float | None
 ) -> None:
-    wait = Waits().after(failures, asked, lambda: luck)
+    wait = Backoff().after(failures, asked, lambda: luck)
     assert 25 <= wait <= 43200
     if asked is not None:
         assert wait >= min(round(asked), 43200)
 
 
 def test_twenty_receives_outlast_four_hours_even_with_the_worst_luck() -> None:
-    total = sum(Waits().after(failures, None, lambda: 0.0) for failures in range(1, 18))
+    total = sum(Backoff().after(failures, None, lambda: 0.0) for failures in range(1, 18))
     assert 4 * 3600 < total < 12 * 3600
 
 

@@ -16,14 +16,14 @@ from screentest.screening import events, records
 from screentest.screening.errors import ObjectGone, ScreeningError, UnreadableEvent
 from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict
 from screentest.screening.outcomes import outcome
-from screentest.screening.records import Again
+from screentest.screening.records import RescreenPolicy
 from screentest.screening.screen import Attempt, Report, Screener
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.s3_batch_operation_event import S3BatchOperationEvent
 
     from screentest.screening.batch import Context
-    from screentest.screening.watch import Watch
+    from screentest.screening.telemetry import Telemetry
 
 ResultCode = Literal["Succeeded", "TemporaryFailure", "PermanentFailure"]
 
@@ -94,9 +94,9 @@ class Tasks:
     S3 until the job ends; `PermanentFailure` has a verdict `error`, a notice and a line in the completion report.
     """
 
-    def __init__(self, screener: Screener, watch: Watch) -> None:
+    def __init__(self, screener: Screener, telemetry: Telemetry) -> None:
         self._screener = screener
-        self._watch = watch
+        self._telemetry = telemetry
 
     def __call__(self, event: Any, context: Context) -> dict[str, Any]:
         """The response for one invocation.
@@ -119,11 +119,11 @@ class Tasks:
             task_id = task.task_id
         except (KeyError, TypeError, ValueError, StopIteration) as error:
             raise UnreadableEvent("not a task of S3 Batch Operations, schema 1.0 or 2.0") from error
-        self._watch.begin(getattr(context, "aws_request_id", None))
+        self._telemetry.begin(getattr(context, "aws_request_id", None))
         try:
             code, text = self._carry_out(call, only, lambda: context.get_remaining_time_in_millis() / 1000)
         finally:
-            self._watch.flush()
+            self._telemetry.flush()
         response.add_result(task.build_task_batch_response(code, text))
         assert response.results[0].task_id == task_id
         return response.asdict()
@@ -147,7 +147,7 @@ class Tasks:
         except ObjectGone:
             return "Succeeded", "skipped: the object is gone"
         except ScreeningError as error:
-            self._watch.troubled(named, None, error)
+            self._telemetry.failed(named, None, error)
             return "TemporaryFailure" if outcome(error).retried else "PermanentFailure", _why(error)
 
     def _screen(
@@ -166,7 +166,7 @@ class Tasks:
         )
         screenings = self._screener.screenings(ref)
         if not screenings:
-            self._watch.ignored(ref, "no route")
+            self._telemetry.ignored(ref, "no route")
             return "Succeeded", "skipped: no route for its key"
         items = {
             screening.sort_key(ref.version_id): self._screener.table.get(records.key(ref, screening)) or {}
@@ -175,17 +175,17 @@ class Tasks:
         reasons = needed(ref, screenings, items, self._screener.rules_version)
         if not reasons & only:
             return "Succeeded", "skipped: " + ("not asked for" if reasons else "screened already")
-        again = Again(
+        rescreen = RescreenPolicy(
             before=records.timestamp(self._screener.clock()),
             verdicts=frozenset({Verdict.ERROR} if Reason.ERROR in only else ()),
             rules_version=self._screener.rules_version if Reason.OUTDATED in only else None,
         )
-        return _result(self._screener.screen(ref, Attempt(again=again, remaining=remaining)))
+        return _result(self._screener.screen(ref, Attempt(rescreen=rescreen, remaining=remaining)))
 
 
 def _result(report: Report) -> tuple[ResultCode, str]:
-    if report.troubles:
-        return "TemporaryFailure", "; ".join(map(_why, report.troubles))
+    if report.failures:
+        return "TemporaryFailure", "; ".join(map(_why, report.failures))
     words = [
         f"{item['model']}: {item['verdict']}" + (f" {item['code']}" if item.get("code") else "")
         for item in report.items

@@ -1,8 +1,8 @@
 """What a function is invoked with: a batch of SQS messages, or one event directly.
 
-Messages that have not failed before run in parallel. A message whose last attempt died without a word is suspect: the
-suspects run after all others are finished and deleted, one at a time, the likeliest cause last, so that a picture that
-crashes the function takes nobody along twice.
+Messages that have not failed before run in parallel. A message whose last attempt crashed is a poison
+candidate: those run after all others are finished and deleted, one at a time, the likeliest cause last, so that a
+picture that crashes the function never fails its neighbours twice.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from screentest.screening import events
 from screentest.screening.errors import Busy, OutOfTime, ScreeningError, StoreUnavailable, UnreadableEvent
 from screentest.screening.models import NO_VERSION, ObjectRef, Trigger, is_later
 from screentest.screening.queue import CODE_ATTRIBUTE, REDRIVEN_ATTRIBUTE, UploadQueue
-from screentest.screening.records import Again, Item, timestamp
-from screentest.screening.retry import Waits
+from screentest.screening.records import Item, RescreenPolicy, timestamp
+from screentest.screening.retry import Backoff
 from screentest.screening.screen import Attempt, Report, Screener
-from screentest.screening.watch import Watch
+from screentest.screening.telemetry import Telemetry
 
 THREADS: Final = 10
 """Messages at work at a time: the batch size of the event source."""
@@ -98,9 +98,9 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class _Suspect:
+class _PoisonCandidate:
     message: Message
-    deaths: int
+    crashes: int
 
 
 class Pipeline:
@@ -115,17 +115,17 @@ class Pipeline:
         self,
         screener: Screener,
         queue: UploadQueue,
-        watch: Watch,
+        telemetry: Telemetry,
         *,
         max_receives: int = 20,
-        waits: Waits | None = None,
+        backoff: Backoff | None = None,
         pool: Executor | None = None,
     ) -> None:
         self.screener = screener
         self._queue = queue
-        self.watch = watch
+        self.telemetry = telemetry
         self._max_receives = max_receives
-        self._waits = waits or Waits()
+        self._backoff = backoff or Backoff()
         self._pool = pool or ThreadPoolExecutor(THREADS, thread_name_prefix="screen")
 
     def __call__(self, event: Any, context: Context) -> dict[str, Any]:
@@ -135,7 +135,7 @@ class Pipeline:
             UnreadableEvent: given directly, and names no object.
             ScreeningError: given directly, and worth another try.
         """
-        self.watch.begin(getattr(context, "aws_request_id", None))
+        self.telemetry.begin(getattr(context, "aws_request_id", None))
 
         def remaining() -> float:
             return context.get_remaining_time_in_millis() / 1000
@@ -146,16 +146,16 @@ class Pipeline:
                 return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in failed]}
             return {"screenings": self._direct(event, remaining)}
         finally:
-            self.watch.flush()
+            self.telemetry.flush()
 
     # Directly ------------------------------------------------------------------------------------------------------
 
     def _direct(self, event: Any, remaining: Callable[[], float]) -> list[Item]:
         refs = events.objects(event, Trigger.MANUAL)
-        attempt = Attempt(patient=False, remaining=remaining)
+        attempt = Attempt(will_be_redelivered=False, remaining=remaining)
         reports = list(self._pool.map(lambda ref: self.screener.screen(ref, attempt), refs))
         for report in reports:
-            for trouble in report.troubles:
+            for trouble in report.failures:
                 raise trouble
         return [item for report in reports for item in report.items]
 
@@ -171,81 +171,83 @@ class Pipeline:
                 self._unreadable(record, error)
                 failed[str(record.get("messageId", ""))] = None
 
-        def handle(group: list[Message]) -> list[tuple[Message, bool | _Suspect]]:
+        def handle(group: list[Message]) -> list[tuple[Message, bool | _PoisonCandidate]]:
             return [(message, self._handle(message, remaining, alone=False)) for message in group]
 
         done: list[Message] = []
-        suspects: list[_Suspect] = []
+        poison_candidates: list[_PoisonCandidate] = []
         for results in self._pool.map(handle, _grouped(messages)):
             for message, result in results:
-                if isinstance(result, _Suspect):
-                    suspects.append(result)
+                if isinstance(result, _PoisonCandidate):
+                    poison_candidates.append(result)
                 elif result:
                     done.append(message)
                 else:
                     failed[message.id] = None
-        if suspects:
+        if poison_candidates:
             self._finish(done)
-        for suspect in sorted(suspects, key=lambda suspect: suspect.deaths):
-            if self._handle(suspect.message, remaining, alone=True) is True:
-                self._finish([suspect.message])
+        for candidate in sorted(poison_candidates, key=lambda candidate: candidate.crashes):
+            if self._handle(candidate.message, remaining, alone=True) is True:
+                self._finish([candidate.message])
             else:
-                failed[suspect.message.id] = None
+                failed[candidate.message.id] = None
         return list(failed)
 
-    def _handle(self, message: Message, remaining: Callable[[], float], *, alone: bool) -> bool | _Suspect:
+    def _handle(
+        self, message: Message, remaining: Callable[[], float], *, alone: bool
+    ) -> bool | _PoisonCandidate:
         """True when the message is done with, False when it must come again."""
         try:
             if not alone and message.receives > 1 and message.receives <= self._max_receives - LAST_ATTEMPTS:
-                deaths = max((self.screener.suspect(ref) for ref in message.refs), default=0)
-                if deaths:
-                    return _Suspect(message, deaths)
+                crashes = max((self.screener.crash_count(ref) for ref in message.refs), default=0)
+                if crashes:
+                    return _PoisonCandidate(message, crashes)
             reports = [self.screener.screen(ref, self._attempt(message, remaining)) for ref in message.refs]
         except ScreeningError as error:
             for ref in message.refs:
-                self.watch.troubled(ref, None, error)
-            reports = [Report(troubles=(error,))]
+                self.telemetry.failed(ref, None, error)
+            reports = [Report(failures=(error,))]
         except Exception as error:  # noqa: BLE001 - one message's defect must not take its batch along
-            self.watch.defect(message.id, error, {ref.trigger for ref in message.refs})
+            self.telemetry.defect(message.id, error, {ref.trigger for ref in message.refs})
             self._delay(message, [])
             return False
-        troubles = [trouble for report in reports for trouble in report.troubles]
-        if not troubles and not any(report.exhausted for report in reports):
+        failures = [trouble for report in reports for trouble in report.failures]
+        if not failures and not any(report.exhausted for report in reports):
             return True
-        self._delay(message, troubles)
+        self._delay(message, failures)
         return False
 
     def _attempt(self, message: Message, remaining: Callable[[], float]) -> Attempt:
-        def bury(code: str) -> None:
-            self._queue.bury(message.body, {CODE_ATTRIBUTE: code})
+        def dead_letter(code: str) -> None:
+            self._queue.dead_letter(message.body, {CODE_ATTRIBUTE: code})
 
         return Attempt(
-            last=message.receives > self._max_receives - LAST_ATTEMPTS,
-            forced=message.receives >= self._max_receives,
-            again=self._again(message),
+            final_attempt=message.receives > self._max_receives - LAST_ATTEMPTS,
+            ignore_lease=message.receives >= self._max_receives,
+            rescreen=self._rescreen_policy(message),
             remaining=remaining,
-            bury=bury if self._queue.can_bury else None,
+            dead_letter=dead_letter if self._queue.has_dead_letters else None,
         )
 
-    def _again(self, message: Message) -> Again | None:
+    def _rescreen_policy(self, message: Message) -> RescreenPolicy | None:
         if any(ref.trigger is Trigger.BACKFILL for ref in message.refs):
             # What was decided since the listing, by whomever, is not decided again.
-            return Again(message.redriven or message.sent, rules_version=self.screener.rules_version)
-        return Again(message.redriven) if message.redriven else None
+            return RescreenPolicy(message.redriven or message.sent, rules_version=self.screener.rules_version)
+        return RescreenPolicy(message.redriven) if message.redriven else None
 
-    def _delay(self, message: Message, troubles: Iterable[ScreeningError]) -> None:
-        found = list(troubles)
+    def _delay(self, message: Message, failures: Iterable[ScreeningError]) -> None:
+        found = list(failures)
         at_least = max((trouble.retry_after or 0.0 for trouble in found), default=0.0)
         if message.receives > self._max_receives - LAST_ATTEMPTS:
             wait = _SOON
         elif found and all(isinstance(trouble, Busy | OutOfTime) for trouble in found):
             wait = max(1, round(at_least + 0.5))
         else:
-            wait = self._waits.after(message.receives, at_least)
+            wait = self._backoff.after(message.receives, at_least)
         self._hide(message.id, message.receipt, wait)
 
     def _unreadable(self, record: Mapping[str, Any], error: UnreadableEvent) -> None:
-        self.watch.unreadable(str(record.get("messageId", "")), error)
+        self.telemetry.unreadable(str(record.get("messageId", "")), error)
         self._hide(str(record.get("messageId", "")), str(record.get("receiptHandle", "")), _UNREADABLE_WAIT)
 
     def _hide(self, message_id: str, receipt: str, wait: int) -> None:
@@ -253,14 +255,14 @@ class Pipeline:
             self._queue.delay(receipt, wait)
         except StoreUnavailable as error:
             # It comes again when the queue's own visibility time-out ends.
-            self.watch.note("message not delayed", message_id=message_id, why=error.message)
+            self.telemetry.note("message not delayed", message_id=message_id, why=error.message)
 
     def _finish(self, messages: Sequence[Message]) -> None:
         for start in range(0, len(messages), 10):
             try:
                 self._queue.finish([message.receipt for message in messages[start : start + 10]])
             except StoreUnavailable as error:
-                self.watch.note("messages not deleted early", why=error.message)
+                self.telemetry.note("messages not deleted early", why=error.message)
 
 
 def _grouped(messages: Iterable[Message]) -> list[list[Message]]:

@@ -26,8 +26,8 @@ from screentest.screening.queue import UploadQueue
 from screentest.screening.screen import Detector, Screener
 from screentest.screening.settings import SELF_HOSTED, Settings
 from screentest.screening.table import VerdictTable
+from screentest.screening.telemetry import Telemetry
 from screentest.screening.topic import Topic
-from screentest.screening.watch import Watch
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ def pipeline(
     detector_name: str | None = None,
     rules_version: str | None = None,
     aws: Aws | None = None,
-    watch: Watch | None = None,
+    telemetry: Telemetry | None = None,
 ) -> Pipeline:
     """The function behind its handler.
 
@@ -76,13 +76,18 @@ def pipeline(
         detector: in place of the client for the server that the settings name.
     """
     aws = aws or Aws(settings)
-    watch = watch or Watch(Logger(level=settings.log_level))
+    telemetry = telemetry or Telemetry(Logger(level=settings.log_level))
     return Pipeline(
         screener(
-            settings, aws, watch, detector=detector, detector_name=detector_name, rules_version=rules_version
+            settings,
+            aws,
+            telemetry,
+            detector=detector,
+            detector_name=detector_name,
+            rules_version=rules_version,
         ),
         UploadQueue(aws.sqs, settings.screen_queue_url, settings.dead_letter_queue_url),
-        watch,
+        telemetry,
         max_receives=settings.max_receive_count,
         pool=ThreadPoolExecutor(
             INFERENCE_THREADS if settings.detector == SELF_HOSTED else THREADS, thread_name_prefix="screen"
@@ -93,7 +98,7 @@ def pipeline(
 def screener(
     settings: Settings,
     aws: Aws,
-    watch: Watch,
+    telemetry: Telemetry,
     *,
     detector: Detector | None = None,
     detector_name: str | None = None,
@@ -110,7 +115,7 @@ def screener(
         table=VerdictTable(aws.dynamodb(), settings.verdict_table_name),
         objects=Objects(s3),
         topic=Topic(aws.sns, settings.failure_topic_arn),
-        watch=watch,
+        telemetry=telemetry,
         routes=settings.routes,
         allow_object_routes=settings.allow_object_routes,
         notify_on=settings.notify_on,
@@ -151,15 +156,15 @@ def secret(arn: str, settings: Settings) -> Callable[[bool], str | None]:
     return key
 
 
-def failing(error: Exception, watch: Watch | None = None) -> Callable[[Any, Context], dict[str, Any]]:
+def failing(error: Exception, telemetry: Telemetry | None = None) -> Callable[[Any, Context], dict[str, Any]]:
     """A handler for a function that could not start: it loses nothing. Messages go back to the queue, each time with a
     log line that says why; a direct invocation raises."""
-    watch = watch or Watch(Logger())
+    telemetry = telemetry or Telemetry(Logger())
 
     def handler(event: Any, context: Context) -> dict[str, Any]:
-        watch.begin(getattr(context, "aws_request_id", None))
-        watch.cannot_start(error, events.triggers(event))
-        watch.flush()
+        telemetry.begin(getattr(context, "aws_request_id", None))
+        telemetry.cannot_start(error, events.triggers(event))
+        telemetry.flush()
         if events.is_queue_batch(event):
             return {
                 "batchItemFailures": [

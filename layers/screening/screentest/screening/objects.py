@@ -28,7 +28,7 @@ class TagsConflict(StoreUnavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ObjectMetadata:
     """What is there now.
 
     Attributes:
@@ -53,15 +53,15 @@ class Objects:
     def __init__(self, client: S3Client) -> None:
         self._client = client
 
-    def head(self, ref: ObjectRef) -> Look:
+    def head(self, ref: ObjectRef) -> ObjectMetadata:
         """What is there now."""
         try:
             answer = self._client.head_object(**_at(ref))
         except (ClientError, BotoCoreError) as error:
             raise _meaning(error) from error
-        return _look(answer, answer["ContentLength"])
+        return _metadata_of(answer, answer["ContentLength"])
 
-    def read(self, ref: ObjectRef) -> Look:
+    def read(self, ref: ObjectRef) -> ObjectMetadata:
         """The same by way of the content, so that it fails where a signed address would, KMS included."""
         try:
             answer = self._client.get_object(**_at(ref), Range="bytes=0-0")
@@ -73,7 +73,7 @@ class Objects:
             raise _meaning(error) from error
         answer["Body"].close()
         total = answer.get("ContentRange", "").rpartition("/")[2]
-        return _look(answer, int(total) if total.isdigit() else answer["ContentLength"])
+        return _metadata_of(answer, int(total) if total.isdigit() else answer["ContentLength"])
 
     def tags(self, ref: ObjectRef) -> Tags:
         """All tags; a refusal is an error, never an empty set: writing would then wipe what is there."""
@@ -101,9 +101,9 @@ def _at(ref: ObjectRef) -> Any:
     return place | {"VersionId": ref.version_id} if ref.version_id else place
 
 
-def _look(answer: Any, size: int) -> Look:
+def _metadata_of(answer: Any, size: int) -> ObjectMetadata:
     modified = answer["LastModified"]
-    return Look(
+    return ObjectMetadata(
         etag=str(answer["ETag"]).strip('"'),
         last_modified=modified.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
         size=size,

@@ -16,21 +16,21 @@ class Outcome:
         retried: the message goes back to the queue; only its last attempts record the error.
         recorded: recorded and told at once although it is retried: a person should know before hours have passed.
         alarmed: counts towards the alarm on errors.
-        buried: recorded at once, and the message moves to the dead-letter queue for `screentest redrive`.
+        dead_lettered: recorded at once, and the message moves to the dead-letter queue for `screentest redrive`.
         trips: speaks against the detector's health, so the breaker counts it.
     """
 
     retried: bool = False
     recorded: bool = False
     alarmed: bool = True
-    buried: bool = False
+    dead_lettered: bool = False
     trips: bool = False
 
 
 _RETRY: Final = Outcome(retried=True)
 
 OUTCOMES: Final[dict[type[errors.ScreeningError], Outcome]] = {
-    errors.ConfigurationError: Outcome(buried=True),
+    errors.ConfigurationError: Outcome(dead_lettered=True),
     errors.Throttled: _RETRY,
     errors.Unavailable: Outcome(retried=True, trips=True),
     errors.BreakerOpen: _RETRY,
@@ -40,7 +40,7 @@ OUTCOMES: Final[dict[type[errors.ScreeningError], Outcome]] = {
     errors.StoreUnavailable: _RETRY,
     errors.Busy: Outcome(retried=True, alarmed=False),
     errors.OutOfTime: _RETRY,
-    errors.Crashed: Outcome(buried=True),
+    errors.Crashed: Outcome(dead_lettered=True),
     errors.UnreadableEvent: _RETRY,
     errors.SettingsError: _RETRY,
 }

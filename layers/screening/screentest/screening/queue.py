@@ -32,7 +32,7 @@ class UploadQueue:
         self._dead_letter_url = dead_letter_url
 
     @property
-    def can_bury(self) -> bool:
+    def has_dead_letters(self) -> bool:
         """Whether messages can be set aside."""
         return self._dead_letter_url is not None
 
@@ -65,7 +65,7 @@ class UploadQueue:
         except (ClientError, BotoCoreError) as error:
             raise _unavailable(error) from error
 
-    def bury(self, body: str, attributes: Mapping[str, str]) -> None:
+    def dead_letter(self, body: str, attributes: Mapping[str, str]) -> None:
         """Put a copy of a message into the dead-letter queue.
 
         Raises:

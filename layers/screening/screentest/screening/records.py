@@ -33,12 +33,13 @@ UNSETTLED: Final = frozenset({AccessDenied.code})
 LONGEST_MESSAGE: Final = 1000
 """Characters kept of a detector's message."""
 
-WITNESS: Final = ("lease_until", "attempts", "sequencer", "screened_at", "cause_code", "etag")
-"""Attributes that no two states of an item share: writes are conditional on exactly the state that was seen."""
+VERSION: Final = ("lease_until", "attempts", "sequencer", "screened_at", "cause_code", "etag")
+"""Optimistic lock: attributes that no two states of an item share. A write is conditional on exactly the state that was
+read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class RescreenPolicy:
     """Which stored verdicts are screened again rather than returned.
 
     Attributes:
@@ -51,7 +52,7 @@ class Again:
     verdicts: frozenset[Verdict] = frozenset({Verdict.ERROR})
     rules_version: str | None = None
 
-    def covers(self, item: Mapping[str, Any]) -> bool:
+    def applies_to(self, item: Mapping[str, Any]) -> bool:
         """Whether this stored verdict is to be replaced."""
         if str(item.get("screened_at", "")) >= self.before:
             return False
@@ -63,7 +64,7 @@ class Again:
         return outdated or item.get("verdict") in self.verdicts
 
 
-class Standing(Enum):
+class ClaimState(Enum):
     """What a claim finds."""
 
     DUPLICATE = auto()
@@ -98,38 +99,40 @@ def key(ref: ObjectRef, screening: Screening) -> dict[str, str]:
     return {"object": ref.uri, "screening": screening.sort_key(ref.version_id)}
 
 
-def standing(item: Mapping[str, Any], ref: ObjectRef, now: float, again: Again | None = None) -> Standing:
-    """How an event stands to the item that its claim found."""
+def claim_state(
+    item: Mapping[str, Any], ref: ObjectRef, now: float, rescreen: RescreenPolicy | None = None
+) -> ClaimState:
+    """Classify an event against the item that its claim found."""
     order = _order(item, ref)
     if order is not None:
         return order
     lease = lease_of(item)
     if lease is not None:
-        return Standing.BUSY if lease > now else Standing.TAKEOVER
-    if "verdict" not in item or (again and again.covers(item)):
-        return Standing.TAKEOVER
+        return ClaimState.BUSY if lease > now else ClaimState.TAKEOVER
+    if "verdict" not in item or (rescreen and rescreen.applies_to(item)):
+        return ClaimState.TAKEOVER
     if item["verdict"] == Verdict.ERROR and item.get("code") in UNSETTLED:
-        return Standing.TAKEOVER
+        return ClaimState.TAKEOVER
     if item["verdict"] == Verdict.ERROR and seconds(str(item.get("screened_at", ""))) < now - ERROR_STANDS:
-        return Standing.TAKEOVER
-    return Standing.DUPLICATE
+        return ClaimState.TAKEOVER
+    return ClaimState.DUPLICATE
 
 
-def _order(item: Mapping[str, Any], ref: ObjectRef) -> Standing | None:
+def _order(item: Mapping[str, Any], ref: ObjectRef) -> ClaimState | None:
     """None where item and event are of the same upload."""
     if ref.version_id:
         return None
     mine, its = ref.sequencer, item.get("sequencer")
     if mine and its:
         if is_later(mine, its):
-            return Standing.NEWER
-        return Standing.STALE if is_later(its, mine) else None
+            return ClaimState.NEWER
+        return ClaimState.STALE if is_later(its, mine) else None
     if ref.etag and item.get("etag") and ref.etag != item["etag"]:
         mine, its = ref.last_modified, item.get("last_modified")
         # Whole seconds: events and objects are stamped by different clocks within one.
         if mine and its and mine[:19] != its[:19]:
-            return Standing.NEWER if mine > its else Standing.STALE
-        return Standing.UNCLEAR
+            return ClaimState.NEWER if mine > its else ClaimState.STALE
+        return ClaimState.UNCLEAR
     return None
 
 
@@ -141,7 +144,7 @@ def lease_of(item: Mapping[str, Any]) -> float | None:
     return float(value) if value is not None else None
 
 
-def died(item: Mapping[str, Any]) -> bool:
+def crashed(item: Mapping[str, Any]) -> bool:
     """Whether the last attempt ended without a word."""
     return "lease_until" in item and "cause_code" not in item
 
@@ -171,7 +174,7 @@ def claimed(seen: Item | None, ref: ObjectRef, screening: Screening, *, now: flo
     if not same_upload:
         for name in {"sequencer", "etag", "size", "last_modified"} - _known(**_facts(ref)).keys():
             item.pop(name, None)
-    elif seen is not None and died(seen):
+    elif seen is not None and crashed(seen):
         item["deaths"] = int(seen.get("deaths", 0)) + 1
     item["attempts"] = int(item.get("attempts", 0)) + 1 if same_upload and _undecided(seen) else 1
     # The random part tells two claims of one moment apart.

@@ -11,8 +11,8 @@ LONGEST_HIDING = 12 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Waits:
-    """Growing, jittered waits.
+class Backoff:
+    """Exponential backoff with jitter.
 
     With twenty receives, of which the last two only record what happened, these waits reach over 5 to 6 hours, so an
     outage of four hours needs no hand.

@@ -26,15 +26,15 @@ from screentest.screening.errors import (
     ScreeningError,
 )
 from screentest.screening.models import ObjectRef, Screening, Verdict
-from screentest.screening.objects import Look, TagsConflict
+from screentest.screening.objects import ObjectMetadata, TagsConflict
 from screentest.screening.outcomes import outcome
-from screentest.screening.records import Again, Item, Standing
+from screentest.screening.records import ClaimState, Item, RescreenPolicy
 from screentest.screening.routes import Routes
 
 DETECTOR_BUDGET: Final = 30.0
 """Seconds that must be left before a detector is called: its time-out of 25 and what is to be written afterwards."""
 
-DEATHS: Final = 3
+MAX_CRASHES: Final = 3
 """Attempts that may die without a word before the picture is held to be the cause."""
 
 TAG_TRIES: Final = 3
@@ -86,11 +86,11 @@ class Table(Protocol):
 class Objects(Protocol):
     """See `objects.Objects`."""
 
-    def head(self, ref: ObjectRef) -> Look:
+    def head(self, ref: ObjectRef) -> ObjectMetadata:
         """What is there now."""
         ...
 
-    def read(self, ref: ObjectRef) -> Look:
+    def read(self, ref: ObjectRef) -> ObjectMetadata:
         """The same by way of the content."""
         ...
 
@@ -111,14 +111,14 @@ class Topic(Protocol):
         ...
 
 
-class Watch(Protocol):
-    """See `watch.Watch`."""
+class Telemetry(Protocol):
+    """See `telemetry.Telemetry`."""
 
     def screened(self, item: Mapping[str, Any], *, fresh: bool) -> None:
         """A verdict stands, now decided or found."""
         ...
 
-    def troubled(self, ref: ObjectRef, screening: Screening | None, error: ScreeningError) -> None:
+    def failed(self, ref: ObjectRef, screening: Screening | None, error: ScreeningError) -> None:
         """A screening could not be decided this time."""
         ...
 
@@ -132,20 +132,20 @@ class Attempt:
     """Circumstances of one delivery.
 
     Attributes:
-        last: the message is about to go to the dead-letter queue: decide without asking the detector.
-        forced: nobody will come after this one: do not wait for another worker either.
-        patient: somebody delivers again what is put back.
-        again: stored verdicts to replace.
+        final_attempt: the message is about to go to the dead-letter queue: decide without asking the detector.
+        ignore_lease: nobody will come after this one: do not wait for another worker either.
+        will_be_redelivered: somebody delivers again what is put back.
+        rescreen: stored verdicts to replace.
         remaining: seconds until the function is stopped.
-        bury: send the message to the dead-letter queue now; None where there is no message.
+        dead_letter: send the message to the dead-letter queue now; None where there is no message.
     """
 
-    last: bool = False
-    forced: bool = False
-    patient: bool = True
-    again: Again | None = None
+    final_attempt: bool = False
+    ignore_lease: bool = False
+    will_be_redelivered: bool = True
+    rescreen: RescreenPolicy | None = None
     remaining: Callable[[], float] = lambda: math.inf
-    bury: Callable[[str], None] | None = None
+    dead_letter: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +154,12 @@ class Report:
 
     Attributes:
         items: every screening that is decided, newly or before.
-        troubles: why the message must come again; empty when it is done with.
+        failures: why the message must come again; empty when it is done with.
         exhausted: an error was recorded because this is the last attempt: let the message go to the dead-letter queue.
     """
 
     items: tuple[Item, ...] = ()
-    troubles: tuple[ScreeningError, ...] = ()
+    failures: tuple[ScreeningError, ...] = ()
     exhausted: bool = False
 
 
@@ -197,7 +197,7 @@ class Screener:
     table: Table
     objects: Objects
     topic: Topic
-    watch: Watch
+    telemetry: Telemetry
     routes: Routes = Routes.DEFAULT
     allow_object_routes: bool = False
     notify_on: Literal["failures", "all"] = "failures"
@@ -216,17 +216,17 @@ class Screener:
         """
         attempt = attempt or Attempt()
         if routes.is_folder(ref) or routes.is_report(ref):
-            self.watch.ignored(ref, "folder" if routes.is_folder(ref) else "backfill report")
+            self.telemetry.ignored(ref, "folder" if routes.is_folder(ref) else "backfill report")
             return Report()
         try:
             screenings = self.screenings(ref)
         except ScreeningError as error:
-            if not attempt.last:
-                self.watch.troubled(ref, None, error)
-                return Report(troubles=(error,))
+            if not attempt.final_attempt:
+                self.telemetry.failed(ref, None, error)
+                return Report(failures=(error,))
             screenings = self.routes.screenings(ref.key)
         if not screenings:
-            self.watch.ignored(ref, "no route")
+            self.telemetry.ignored(ref, "no route")
             return Report()
         return self._screen(ref, [_Case(screening) for screening in screenings], attempt)
 
@@ -245,7 +245,7 @@ class Screener:
             return routed
         return routes.merged(routed, routes.from_metadata(metadata.get(routes.METADATA_KEY, "")))
 
-    def suspect(self, ref: ObjectRef) -> int:
+    def crash_count(self, ref: ObjectRef) -> int:
         """How many attempts on this object have died; the next one had better run alone.
 
         Raises:
@@ -254,7 +254,7 @@ class Screener:
         worst = 0
         for screening in self.routes.screenings(ref.key):
             item = self.table.get(records.key(ref, screening))
-            if item is not None and records.died(item):
+            if item is not None and records.crashed(item):
                 worst = max(worst, int(item.get("deaths", 0)) + 1)
         return worst
 
@@ -285,23 +285,23 @@ class Screener:
         """A later upload owns the item. An earlier delivery of this one may have died just after its tags landed
         there, and nobody else would notice."""
         try:
-            self._mend(ref, cases)
+            self._reconcile_tags(ref, cases)
         except ScreeningError as error:
-            self.watch.troubled(ref, None, error)
+            self.telemetry.failed(ref, None, error)
             cases[-1].error = cases[-1].error or error
 
     def _report(self, cases: list[_Case], attempt: Attempt) -> Report:
         items = [case.item for case in cases if case.item is not None and (case.written or not case.fresh)]
         for case in cases:
             if case.item is not None and case.item in items:
-                self.watch.screened(case.item, fresh=case.fresh)
+                self.telemetry.screened(case.item, fresh=case.fresh)
         errors = [
             item for item in items if item["verdict"] == Verdict.ERROR and item.get("code") != ObjectGone.code
         ]
         return Report(
             items=tuple(items),
-            troubles=tuple(case.error for case in cases if case.error is not None),
-            exhausted=attempt.last and bool(errors),
+            failures=tuple(case.error for case in cases if case.error is not None),
+            exhausted=attempt.final_attempt and bool(errors),
         )
 
     # Claim ---------------------------------------------------------------------------------------------------------
@@ -313,12 +313,12 @@ class Screener:
         if seen is None:
             case.claim = claim
             return
-        standing = self._standing(seen, ref, now, attempt)
-        if standing is Standing.DUPLICATE:
+        state = self._claim_state(seen, ref, now, attempt)
+        if state is ClaimState.DUPLICATE:
             case.item = seen
-        elif standing is Standing.STALE:
+        elif state is ClaimState.STALE:
             case.stale = True
-        elif standing is Standing.BUSY:
+        elif state is ClaimState.BUSY:
             lease = records.lease_of(seen) or now
             raise Busy("another delivery is at work on this upload", retry_after=max(1.0, lease - now + 1))
         else:
@@ -327,34 +327,34 @@ class Screener:
                 raise Busy("another delivery was quicker", retry_after=SETTLING)
             case.claim, case.seen = claim, seen
 
-    def _standing(self, seen: Item, ref: ObjectRef, now: float, attempt: Attempt) -> Standing:
-        standing = records.standing(seen, ref, now, attempt.again)
-        if standing is Standing.UNCLEAR:
+    def _claim_state(self, seen: Item, ref: ObjectRef, now: float, attempt: Attempt) -> ClaimState:
+        state = records.claim_state(seen, ref, now, attempt.rescreen)
+        if state is ClaimState.UNCLEAR:
             try:
                 there = self.objects.head(ref)
             except ObjectGone:
-                return Standing.STALE
-            return Standing.NEWER if there.etag == ref.etag else Standing.STALE
-        if standing is Standing.BUSY and attempt.forced:
-            return Standing.TAKEOVER
-        if standing is Standing.TAKEOVER and attempt.last and "lease_until" not in seen:
+                return ClaimState.STALE
+            return ClaimState.NEWER if there.etag == ref.etag else ClaimState.STALE
+        if state is ClaimState.BUSY and attempt.ignore_lease:
+            return ClaimState.TAKEOVER
+        if state is ClaimState.TAKEOVER and attempt.final_attempt and "lease_until" not in seen:
             # Nothing would be asked anew: the stored error is the last word.
-            return Standing.DUPLICATE
-        return standing
+            return ClaimState.DUPLICATE
+        return state
 
     # Detect --------------------------------------------------------------------------------------------------------
 
     def _judge(self, ref: ObjectRef, case: _Case, attempt: Attempt) -> None:
         """Sets the item, not written yet; raises what is to be tried again."""
         assert case.claim is not None
-        if attempt.last:
+        if attempt.final_attempt:
             code, message = _last_cause(case.seen)
             case.item = self._decided(case.claim, None, code=code, message=message)
             return
         started = self.stopwatch()
         try:
-            if int(case.claim.get("deaths", 0)) >= DEATHS:
-                raise Crashed(f"the function died on each of {DEATHS} attempts at this picture")
+            if int(case.claim.get("deaths", 0)) >= MAX_CRASHES:
+                raise Crashed(f"the function died on each of {MAX_CRASHES} attempts at this picture")
             decision = self._detect(ref, case.screening, attempt)
             latency = round((self.stopwatch() - started) * 1000)
             if not ref.version_id:
@@ -364,7 +364,7 @@ class Screener:
         except ScreeningError as error:
             if outcome(error).retried and not outcome(error).recorded:
                 raise
-            self.watch.troubled(ref, case.screening, error)
+            self.telemetry.failed(ref, case.screening, error)
             if outcome(error).recorded:
                 case.error = error
             case.item = self._decided(
@@ -415,7 +415,7 @@ class Screener:
         return decision
 
     @staticmethod
-    def _unchanged(ref: ObjectRef, look: Look) -> Look:
+    def _unchanged(ref: ObjectRef, look: ObjectMetadata) -> ObjectMetadata:
         if not ref.version_id and ref.etag and look.etag != ref.etag:
             raise ObjectGone("the object was overwritten meanwhile")
         return look
@@ -432,7 +432,7 @@ class Screener:
 
     def _fail(self, ref: ObjectRef, case: _Case, error: ScreeningError) -> None:
         case.error = error
-        self.watch.troubled(ref, case.screening, error)
+        self.telemetry.failed(ref, case.screening, error)
         if case.claim is None:
             return
         released = records.released(case.claim, code=error.code, message=error.message, now=self.clock())
@@ -440,7 +440,7 @@ class Screener:
             self.table.replace(released, case.claim)
         except ScreeningError as second:
             # The lease runs out by itself.
-            self.watch.troubled(ref, case.screening, second)
+            self.telemetry.failed(ref, case.screening, second)
 
     # Record --------------------------------------------------------------------------------------------------------
 
@@ -467,15 +467,15 @@ class Screener:
                 self._write(case)
         if any(case.stale for case in cases):
             return
-        if trouble is None or attempt.last:
+        if trouble is None or attempt.final_attempt:
             for case in cases:
                 try:
                     self._notify(case, trouble, attempt)
                 except ScreeningError as error:
-                    self.watch.troubled(ref, case.screening, error)
+                    self.telemetry.failed(ref, case.screening, error)
                     case.error = error
         if trouble is not None:
-            self.watch.troubled(ref, None, trouble)
+            self.telemetry.failed(ref, None, trouble)
             cases[-1].error = cases[-1].error or trouble
 
     def _tag(self, ref: ObjectRef, cases: list[_Case]) -> ScreeningError | None:
@@ -492,7 +492,7 @@ class Screener:
                 if not plan.changed:
                     break
                 if not ref.version_id and not any(case.fresh for case in cases) and self._overwritten(ref):
-                    self._mend(ref, cases)
+                    self._reconcile_tags(ref, cases)
                     break
                 try:
                     self.objects.write_tags(ref, plan.tags)
@@ -501,7 +501,7 @@ class Screener:
                         raise
                     continue
                 if not ref.version_id and self._overwritten(ref):
-                    self._mend(ref, cases)
+                    self._reconcile_tags(ref, cases)
                 break
         except ObjectGone as error:
             for case in cases:
@@ -552,7 +552,7 @@ class Screener:
             return True
         return False
 
-    def _mend(self, ref: ObjectRef, cases: list[_Case]) -> None:
+    def _reconcile_tags(self, ref: ObjectRef, cases: list[_Case]) -> None:
         """Give whatever is there now under the key the tags that it deserves.
 
         In a bucket without versions a set of tags may land on a later upload, after its own. So each write is checked
@@ -584,10 +584,10 @@ class Screener:
             if plan.changed:
                 self.objects.write_tags(ref, plan.tags)
                 if not ref.version_id:
-                    self._mend(ref, cases)
+                    self._reconcile_tags(ref, cases)
         except ScreeningError as error:
             # The message comes again anyway.
-            self.watch.troubled(ref, None, error)
+            self.telemetry.failed(ref, None, error)
 
     # Notify --------------------------------------------------------------------------------------------------------
 
@@ -604,16 +604,16 @@ class Screener:
         if not messages:
             return
         if (
-            not (case.fresh or attempt.last)
-            and attempt.patient
+            not (case.fresh or attempt.final_attempt)
+            and attempt.will_be_redelivered
             and now - records.seconds(str(item.get("screened_at"))) < SETTLING
         ):
             raise Busy("whoever decided this is about to tell the topic", retry_after=SETTLING)
         for message in messages:
             self.topic.publish(message)
         is_error = item["verdict"] == Verdict.ERROR and item.get("code") != ObjectGone.code
-        if is_error and case.error is None and attempt.bury is not None and not attempt.last:
-            attempt.bury(str(item.get("code", "")))
+        if is_error and case.error is None and attempt.dead_letter is not None and not attempt.final_attempt:
+            attempt.dead_letter(str(item.get("code", "")))
         at = records.timestamp(now)
         self.table.note(item, notified_at=at)
         case.item = item | {"notified_at": at}
@@ -626,7 +626,7 @@ def _is_decided(item: Mapping[str, Any], etag: str) -> bool:
 def _last_cause(seen: Mapping[str, Any] | None) -> tuple[str, str]:
     if seen is None:
         return NOT_ATTEMPTED, "no attempt came as far as asking the detector"
-    if records.died(seen):
+    if records.crashed(seen):
         return Crashed.code, "the function died on the last attempt at this picture"
     return str(seen.get("cause_code") or NOT_ATTEMPTED), str(
         seen.get("cause_message") or "the cause is not known"

@@ -10,7 +10,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from screentest.screening.errors import StoreUnavailable
-from screentest.screening.records import WITNESS, Item
+from screentest.screening.records import VERSION, Item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -51,10 +51,10 @@ class VerdictTable:
 
     def replace(self, item: Item, seen: Mapping[str, Any]) -> bool:
         """Write the item over exactly the state that was seen. False when it has changed since."""
-        names = {"#object": "object"} | {f"#{name}": name for name in WITNESS}
+        names = {"#object": "object"} | {f"#{name}": name for name in VERSION}
         values: dict[str, Any] = {}
         conditions = ["attribute_exists(#object)"] if "object" in seen else ["attribute_not_exists(#object)"]
-        for name in WITNESS:
+        for name in VERSION:
             if name in seen:
                 values[f":{name}"] = seen[name]
                 conditions.append(f"#{name} = :{name}")

@@ -1,4 +1,4 @@
-"""What the alarm on silence hears: the template's own alarm, over what the watch writes."""
+"""What the alarm on silence hears: the template's own alarm, over what the telemetry writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from screentest.screening.batch import Pipeline
 from screentest.screening.errors import SettingsError, StoreUnavailable
 from screentest.screening.models import ObjectRef, Trigger
 from screentest.screening.screen import Report
-from screentest.screening.watch import Watch
+from screentest.screening.telemetry import Telemetry
 
 STACK = "portraits"
 ALARM = resources(effective(), "AWS::CloudWatch::Alarm")["NothingScreenedAlarm"]
@@ -30,21 +30,21 @@ class Context:
 
 
 class Ear:
-    """A watch, and CloudWatch's sum of what the alarm looks at over one period."""
+    """The metrics, and CloudWatch's sum of what the alarm looks at over one period."""
 
     def __init__(self) -> None:
         self.metrics = io.StringIO()
-        self.watch = Watch(Logger(service=STACK, stream=io.StringIO()), stream=self.metrics)
+        self.telemetry = Telemetry(Logger(service=STACK, stream=io.StringIO()), stream=self.metrics)
 
     def item(self, trigger: Trigger, verdict: str = "pass") -> None:
-        self.watch.screened({"verdict": verdict, "trigger": str(trigger)}, fresh=True)
+        self.telemetry.screened({"verdict": verdict, "trigger": str(trigger)}, fresh=True)
 
     def trouble(self, trigger: Trigger) -> None:
-        self.watch.troubled(ref(trigger), None, StoreUnavailable("no table"))
+        self.telemetry.failed(ref(trigger), None, StoreUnavailable("no table"))
 
     def hears(self) -> float | None:
         """The sum, None where there is no data."""
-        self.watch.flush()
+        self.telemetry.flush()
         assert ALARM["Statistic"] == "Sum"
         wanted = {
             each["Name"]: STACK if each["Value"] == {"Ref": "AWS::StackName"} else each["Value"]
@@ -105,8 +105,8 @@ def test_the_trouble_of_others_is_not_about_uploads(ear: Ear, other: Trigger) ->
 
 
 def test_silence_without_uploads_is_quiet(ear: Ear) -> None:
-    ear.watch.ignored(ref(), "no route")
-    ear.watch.screened({"verdict": "pass", "trigger": "upload"}, fresh=False)
+    ear.telemetry.ignored(ref(), "no route")
+    ear.telemetry.screened({"verdict": "pass", "trigger": "upload"}, fresh=False)
     assert ear.hears() is None
 
 
@@ -130,14 +130,14 @@ class Broken:
 
     rules_version = None
 
-    def __init__(self, suspect: Exception | int, screen: Exception | None = None) -> None:
-        self._suspect = suspect
+    def __init__(self, crash_count: Exception | int, screen: Exception | None = None) -> None:
+        self._crash_count = crash_count
         self._screen = screen
 
-    def suspect(self, _ref: ObjectRef) -> int:
-        if isinstance(self._suspect, Exception):
-            raise self._suspect
-        return self._suspect
+    def crash_count(self, _ref: ObjectRef) -> int:
+        if isinstance(self._crash_count, Exception):
+            raise self._crash_count
+        return self._crash_count
 
     def screen(self, _ref: ObjectRef, _attempt: Any) -> Report:
         if self._screen:
@@ -146,7 +146,7 @@ class Broken:
 
 
 class Queue:
-    can_bury = False
+    has_dead_letters = False
 
     def delay(self, receipt: str, wait: int) -> None: ...
 
@@ -154,23 +154,23 @@ class Queue:
 @pytest.mark.parametrize(
     "screener",
     [Broken(StoreUnavailable("no table")), Broken(0, RuntimeError("never thought of"))],
-    ids=["the table does not say who is suspect", "a defect"],
+    ids=["the table does not say which are poison candidates", "a defect"],
 )
 def test_a_delivery_that_comes_to_nothing_is_heard(ear: Ear, screener: Broken) -> None:
-    pipeline = Pipeline(screener, Queue(), ear.watch)  # type: ignore[arg-type]
+    pipeline = Pipeline(screener, Queue(), ear.telemetry)  # type: ignore[arg-type]
     answer = pipeline(queued(uploaded(), receives=2), Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert ear.rings()
 
 
 def test_a_function_that_cannot_start_is_heard(ear: Ear) -> None:
-    handler = bootstrap.failing(SettingsError("DETECTOR: is not set"), ear.watch)
+    handler = bootstrap.failing(SettingsError("DETECTOR: is not set"), ear.telemetry)
     handler(queued("not JSON", backfilled(), uploaded()), Context())
     assert ear.rings()
 
 
 def test_a_backfill_function_that_cannot_start_is_not_about_uploads(ear: Ear) -> None:
-    handler = bootstrap.failing(SettingsError("DETECTOR: is not set"), ear.watch)
+    handler = bootstrap.failing(SettingsError("DETECTOR: is not set"), ear.telemetry)
     handler(queued(backfilled()), Context())
     with pytest.raises(SettingsError):
         handler(json.loads(uploaded()), Context())

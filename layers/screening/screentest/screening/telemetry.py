@@ -47,7 +47,7 @@ _LOGGED: Final = (
 )
 
 
-class Watch:
+class Telemetry:
     """Collects over one invocation, from any thread; `flush` writes the metrics.
 
     Args:
@@ -91,7 +91,7 @@ class Watch:
             waited = self._clock() - records.seconds(str(item["last_modified"]))
             self._count("EndToEndLatency", max(0.0, waited * 1000))
 
-    def troubled(self, ref: ObjectRef, screening: Screening | None, error: ScreeningError) -> None:
+    def failed(self, ref: ObjectRef, screening: Screening | None, error: ScreeningError) -> None:
         """A screening could not be decided this time, or only as an error."""
         handling = outcome(error)
         fields = {
@@ -105,7 +105,7 @@ class Watch:
             "retried": handling.retried,
         }
         self._count_screened(0, ref.trigger)
-        level = self._logger.error if handling.buried else self._logger.warning
+        level = self._logger.error if handling.dead_lettered else self._logger.warning
         level(
             "trouble", extra={"trouble": {name: value for name, value in fields.items() if value is not None}}
         )
@@ -116,7 +116,7 @@ class Watch:
         if handling.retried:
             self._count("Retried")
             self._count("Retried", code=error.code[:250])
-        elif handling.buried:
+        elif handling.dead_lettered:
             self._count("PermanentErrors")
 
     def ignored(self, ref: ObjectRef, why: str) -> None:
