@@ -80,6 +80,7 @@ class ServeSettings:
     workers: int
     aliases: Mapping[str, ModelSpec]
     decode_limit: int | None = None
+    models: tuple[ModelSpec, ...] = models.BUILT_IN
 
     @classmethod
     def parse(
@@ -94,6 +95,7 @@ class ServeSettings:
         workers: int,
         aliases: Sequence[str],
         decode_limit: int | None = None,
+        profiles: Sequence[str] = (),
     ) -> ServeSettings:
         """Settings from the command line.
 
@@ -108,6 +110,7 @@ class ServeSettings:
                 f"without a key the server listens on loopback only, not on {host}: "
                 "give --api-key KEY or set SCREENTEST_API_KEY"
             )
+        offered = _offered(profiles)
         return cls(
             host,
             port,
@@ -116,8 +119,9 @@ class ServeSettings:
             verdict_status,
             explain,
             workers,
-            _parse_aliases(aliases),
+            _parse_aliases(aliases, offered),
             decode_limit,
+            offered,
         )
 
 
@@ -131,14 +135,25 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _parse_aliases(aliases: Iterable[str]) -> dict[str, ModelSpec]:
+def _offered(profiles: Sequence[str]) -> tuple[ModelSpec, ...]:
+    if not profiles:
+        return models.BUILT_IN
+    from screentest.detection.profiles import ProfileError, offered
+
+    try:
+        return offered(profiles)
+    except ProfileError as error:
+        raise ServeError(str(error)) from error
+
+
+def _parse_aliases(aliases: Iterable[str], offered: tuple[ModelSpec, ...]) -> dict[str, ModelSpec]:
     parsed = {}
     for alias in aliases:
         name, _, model = alias.partition("=")
         try:
-            parsed[name] = models.find(models.full_name(model))
+            parsed[name] = models.find(models.full_name(model), offered)
         except UnknownModel:
-            known = ", ".join(model.name for model in models.BUILT_IN)
+            known = ", ".join(model.name for model in offered)
             raise ServeError(f"--alias {alias}: write NAME=MODEL with one of {known}") from None
         if not name:
             raise ServeError(f"--alias {alias}: the name is empty")
@@ -163,6 +178,7 @@ def build(settings: ServeSettings, limits: Limits) -> DetectionApi:
         api_key=settings.api_key,
         verdict_status=settings.verdict_status,
         explain=settings.explain,
+        models=settings.models,
         aliases=settings.aliases,
         limits=limits,
         # Where decoding is confined, nothing of a picture is read in this process, headers included.

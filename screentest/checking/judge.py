@@ -152,6 +152,7 @@ class Judge:
                 detect or workers.detect,
                 self._pictures,
                 explain=self._explained,
+                models=settings.models,
                 limits=Limits(settings.workers, settings.workers, settings.workers),
                 probe=probe if settings.decode_limit is None else workers.probe,
             )

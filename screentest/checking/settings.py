@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from screentest.checking.sources import is_url
-from screentest.detection import models
+from screentest.detection import ModelSpec, models
 from screentest.screening.reasons import Language
 
 KEY_VARIABLES = ("SCREENTEST_API_KEY", "DASHSCOPE_API_KEY")
@@ -30,6 +30,7 @@ class CheckSettings:
         api_key: for the remote server.
         lang: of reasons and advice; `None` is English here and the browser's in a report.
         decode_limit: MB in which a process of its own decodes each picture; `None` decodes in this process.
+        models: the detectors that judge in this process.
     """
 
     paths: tuple[str, ...]
@@ -44,13 +45,14 @@ class CheckSettings:
     workers: int
     lang: Language | None
     decode_limit: int | None = None
+    models: tuple[ModelSpec, ...] = models.BUILT_IN
 
     @classmethod
     def parse(
         cls,
         *,
         paths: Sequence[str],
-        model: str,
+        model: str | None,
         ratio: str | None,
         json_lines: bool,
         explain: bool,
@@ -60,6 +62,7 @@ class CheckSettings:
         workers: int,
         lang: Language | None = None,
         decode_limit: int | None = None,
+        profiles: Sequence[str] = (),
         environ: Mapping[str, str] = os.environ,
     ) -> CheckSettings:
         """Settings from the command line.
@@ -69,6 +72,13 @@ class CheckSettings:
         """
         if detector is not None:
             _check_detector(detector, paths)
+            if profiles:
+                raise CheckError("a profile judges on this machine: leave out --detector or --profile")
+        offered = _offered(profiles)
+        if model is None:
+            if len(profiles) != 1:
+                raise CheckError("which detector? Give --model, or one --profile")
+            model = offered[-1].name
         if decode_limit is not None and detector is not None:
             raise CheckError(
                 f"--decode-limit is for this machine, and {detector} decodes the pictures: leave one out"
@@ -94,13 +104,25 @@ class CheckSettings:
             workers,
             lang,
             decode_limit,
+            offered,
         )
 
     @property
     def shown_ratio(self) -> str | None:
         """`ratio` of the output: `None` for detectors that take none, `1:1` for others where it is not given."""
-        takes_none = any(model.name == self.model and not model.takes_ratio for model in models.BUILT_IN)
+        takes_none = any(model.name == self.model and not model.takes_ratio for model in self.models)
         return None if takes_none else self.ratio or "1:1"
+
+
+def _offered(profiles: Sequence[str]) -> tuple[ModelSpec, ...]:
+    if not profiles:
+        return models.BUILT_IN
+    from screentest.detection.profiles import ProfileError, offered
+
+    try:
+        return offered(profiles)
+    except ProfileError as error:
+        raise CheckError(str(error)) from error
 
 
 def _check_detector(detector: str, paths: Sequence[str]) -> None:

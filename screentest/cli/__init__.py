@@ -10,7 +10,19 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-COMMANDS = ("check", "serve", "up", "demo", "backfill", "verdicts", "report", "redrive", "doctor")
+COMMANDS = (
+    "check",
+    "serve",
+    "rules",
+    "compare",
+    "up",
+    "demo",
+    "backfill",
+    "verdicts",
+    "report",
+    "redrive",
+    "doctor",
+)
 
 
 class LazyGroup(TyperGroup):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from screentest.cli.options import DecodeLimit, Lang
+from screentest.cli.options import DecodeLimit, DetectorProfile, Lang
 
 app = typer.Typer(add_completion=False)
 
@@ -18,12 +18,13 @@ def check(
         list[str], typer.Argument(metavar="PATH...", help="Picture files, folders of them, or URLs.")
     ],
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="emo, emoji, animate-anyone, liveportrait, wan2.2-s2v, or a name as the API has it.",
-            show_default=False,
+            show_default="that of the profile",
         ),
-    ],
+    ] = None,
+    profile: DetectorProfile = None,
     ratio: Annotated[
         str | None, typer.Option(metavar="1:1|3:4", help="Head or half body (EMO).", show_default="1:1")
     ] = None,
@@ -62,6 +63,7 @@ def check(
         settings = CheckSettings.parse(
             paths=paths,
             model=model,
+            profiles=profile or [],
             ratio=ratio,
             json_lines=json_lines,
             explain=explain,

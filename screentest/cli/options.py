@@ -33,6 +33,14 @@ DecodeLimit = Annotated[
     ),
 ]
 
+DetectorProfile = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--profile",
+        metavar="FILE",
+        help="A detector of your own: a TOML or JSON file, or the name of a ready-made one. May be repeated.",
+    ),
+]
 Profile = Annotated[
     str | None,
     typer.Option(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from screentest.cli.options import DecodeLimit
+from screentest.cli.options import DecodeLimit, DetectorProfile
 
 app = typer.Typer(add_completion=False)
 
@@ -54,6 +54,7 @@ def serve(
         ),
     ] = os.cpu_count() or 1,
     decode_limit: DecodeLimit = None,
+    profile: DetectorProfile = None,
     alias: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,6 +75,7 @@ def serve(
             explain=explain,
             workers=workers,
             aliases=alias or [],
+            profiles=profile or [],
             decode_limit=decode_limit,
         )
         run(settings, announce=typer.echo)

@@ -36,6 +36,7 @@ NAMES = [str(path.relative_to(REPOSITORY)) for path in DOCUMENTS]
 RUN_BY = {
     "docs/notifications.md": "tests/notifications/test_notification_commands.py",
     "docs/detection-api.md": "tests/api/test_api_transcripts.py",
+    "docs/profiles.md": "tests/detection/test_profiles.py",
 }
 # What the commands of a block need that a test has not got. The rest of the marker says what.
 UNTRIED = re.compile(r"^# (needs AWS|needs Docker|takes long)")
@@ -55,7 +56,7 @@ TARGETS = {
     "audit": ".ci/run",
     "deploy": "samconfig.toml",
 }
-LANGUAGES = {"sh", "console", "python", "json", "text", "yaml", "sql"}
+LANGUAGES = {"sh", "console", "python", "json", "text", "toml", "yaml", "sql"}
 
 
 @dataclass(frozen=True)

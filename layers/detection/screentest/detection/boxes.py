@@ -88,6 +88,24 @@ class HalfBody:
         return _place(cx, top + h / 2, w, h, width, height)
 
 
+@dataclass(frozen=True, slots=True)
+class Rectangle:
+    """A box of exactly `across` by `down`, `scale` face sides wide, its centre `lift` face sides above the face's."""
+
+    across: int
+    down: int
+    scale: float
+    lift: float
+
+    def place(self, face: FloatBox, hips: float | None, width: int, height: int) -> Box:  # noqa: ARG002 - of a kind
+        """As `ExtendedBox.place`; the hips are not asked for."""
+        x1, y1, x2, y2 = face
+        side = max(x2 - x1, y2 - y1)
+        units = max(1, min(round(self.scale * side / self.across), width // self.across, height // self.down))
+        w, h = self.across * units, self.down * units
+        return _place((x1 + x2) / 2, (y1 + y2) / 2 - self.lift * side, w, h, width, height)
+
+
 EMO_SQUARE = Square(2.5, 0.15)
 EMOJI_SQUARE = Square(2.2, 0.06)
 EMO_HALF_BODY = HalfBody(3, 4, 2.5, 0.9)

@@ -158,6 +158,8 @@ FOREHEAD_ROOM = 0.13
 """Face heights above the mesh, so that a cut forehead counts and a cut crown (left open) does not."""
 HEAD_MARGIN_MIN = -0.08
 """Cut faces of the set -0.15 and less, whole ones 0.05 and more."""
+SHOULDER_ROOM_MIN = 0.20
+"""Face sizes below the face box."""
 HIPS_FAINT = 0.20
 HIPS_DEPTH_MIN = 2.35
 """Face sizes below the face: chest crops up to 2.2, hips inside from 2.44."""

@@ -44,7 +44,7 @@ class Head(Room):
             return float(luma(np.asarray(self.picture.small)).mean())
         return float(self.close_up[1][21:107, 21:107].mean())
 
-    @measured("hundredths of the contrast", frame="levelled face, 43 pixels wide")
+    @measured("% of contrast", frame="levelled face, 43 pixels wide")
     def sharpness(self) -> float | None:
         """95th percentile of the second differences of the luma between brows and mouth, on the weaker axis, against
         the standard deviation there.

@@ -194,6 +194,24 @@ EXPRESSION = Rule(
     at_most=t.EXPRESSION_MAX,
     applies=FACE_VISIBLE,
 )
+SHOULDERS = Rule(
+    "shoulders outside",
+    "the head is in the frame with shoulders",
+    "room_below_face",
+    Code.FULL_BODY,
+    "close-ups of the labelled pictures up to 0.18, three of four head-and-shoulders crops 0.24 and more",
+    at_least=t.SHOULDER_ROOM_MIN,
+    applies=FACE_VISIBLE,
+)
+FEET = Rule(
+    "feet outside",
+    "the figure is in the frame down to the feet",
+    "whole",
+    Code.BODY_POSE,
+    "0 or 1: of the labelled frontal figures 1 for all 88 whole ones and for 1 of 391 others",
+    at_least=0.5,
+    applies=PERSON,
+)
 HIPS = Rule(
     "hips outside",
     "the body is in the frame down to the hips",

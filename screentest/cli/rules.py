@@ -1,0 +1,108 @@
+"""`screentest rules`: what the detectors ask of a picture."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from screentest.cli.options import FAILED, DetectorProfile, Json
+
+if TYPE_CHECKING:
+    from screentest.detection.rules.rule import Rule
+
+app = typer.Typer(add_completion=False)
+
+EXAMPLES = """
+Examples:
+
+  screentest rules                           every rule, as it usually is
+
+  screentest rules --model emoji             those of Emoji, in the order in which it applies them
+
+  screentest rules --profile my.toml         those of a profile, and what it cannot see
+
+  screentest rules --schema > profile.json   the JSON schema of profiles, for an editor
+"""
+
+
+@app.command(epilog=EXAMPLES)
+def rules(
+    model: Annotated[
+        str | None, typer.Option(help="Of this detector, in its order.", show_default="every rule")
+    ] = None,
+    ratio: Annotated[
+        str | None, typer.Option(metavar="1:1|3:4", help="Of this framing.", show_default="1:1")
+    ] = None,
+    profile: DetectorProfile = None,
+    json_output: Json = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of profiles instead.")
+    ] = False,
+) -> None:
+    """List rules: what a picture must be, how it is measured, the limit and its reason, and the code."""
+    from screentest.detection import errors, models
+    from screentest.detection.rules.catalogue import RULES
+
+    unseen: list[str] = []
+    try:
+        if schema:
+            from screentest.detection import profiles
+
+            typer.echo(json.dumps(profiles.schema(), indent=2))
+            return
+        if profile:
+            from screentest.detection import profiles
+
+            # One profile is shown; check and serve take several.
+            said, spec = profiles.load(profile[0])
+            unseen = said.not_measured
+            listed = list(spec.framings[0].rules)
+        elif model:
+            spec = models.find(models.full_name(model))
+            listed = list(spec.framing(ratio or spec.ratios[0]).rules)
+        else:
+            listed = list(RULES.values())
+    except errors.DetectionError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(FAILED) from error
+    if json_output:
+        typer.echo(json.dumps([_as_dict(rule) for rule in listed], indent=2))
+        return
+    for rule in listed:
+        typer.echo(_as_text(rule))
+    for requirement in unseen:
+        typer.echo(f"not measured: {requirement}")
+
+
+def _as_dict(rule: Rule) -> dict[str, Any]:
+    from screentest.detection.evidence import MEASUREMENTS
+
+    measurement = MEASUREMENTS[rule.measurement]
+    return {
+        "rule": rule.name,
+        "requirement": rule.requirement,
+        "measurement": rule.measurement,
+        "measures": measurement.description,
+        "unit": rule.unit,
+        "frame": measurement.frame,
+        "at_least": rule.at_least,
+        "at_most": rule.at_most,
+        "applies": rule.applies.words,
+        "reason": rule.reason,
+        "code": str(rule.code),
+    }
+
+
+def _as_text(rule: Rule) -> str:
+    from screentest.detection.evidence import MEASUREMENTS
+
+    measurement = MEASUREMENTS[rule.measurement]
+    unit = f" {rule.unit}" if rule.unit else ""
+    return (
+        f"{rule.name}: {rule.requirement}\n"
+        f"  {rule.measurement} {rule.limit}{unit}, {rule.applies.words}; else {rule.code}\n"
+        f"  measured: {measurement.description}\n"
+        f"  why: {rule.reason}\n"
+    )

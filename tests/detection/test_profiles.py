@@ -1,0 +1,280 @@
+"""Profiles: a detector as data. What may be said, where errors point, and the ready-made ones with real pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from screentest.demo import pictures
+from screentest.detection import Code, profiles
+from screentest.detection.api.openapi import document
+from screentest.detection.models import BUILT_IN, EMO
+from screentest.detection.profiles import ProfileError
+from screentest.detection.rules.catalogue import RULES
+
+sys.path.insert(0, str(Path(__file__).parent))
+from rule_pictures import standing
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "profiles.md"
+
+GOOD = """\
+name = "my-avatar"
+answers = "wan2.2-s2v"
+framing = "head"
+
+[size]
+min_side = 600
+
+[[rules]]
+rule = "nobody"
+code = "InvalidFile.Empty"
+message = "Nobody is there."
+
+[[rules]]
+rule = "head turned"
+at_most = 12
+"""
+
+
+def spec(text: str = GOOD, **options):
+    return profiles.parse(text.encode(), "my.toml", **options)[1]
+
+
+def refused(text: str | bytes, **options) -> str:
+    data = text if isinstance(text, bytes) else text.encode()
+    with pytest.raises(ProfileError) as caught:
+        profiles.parse(data, "my.toml", **options)
+    return str(caught.value)
+
+
+def test_a_profile_is_a_detector(detector):
+    model = spec()
+    rules = model.framing("1:1").rules
+    assert [rule.name for rule in rules] == ["nobody", "head turned", "head cut"]
+    assert rules[1].at_most == 12
+    assert model.size.min_side == 600
+    answer = detector.detect(pictures.data("cat"), model)
+    assert answer.output() == {
+        "check_pass": False,
+        "humanoid": False,
+        "code": "InvalidFile.Empty",
+        "message": "Nobody is there.",
+    }
+    assert detector.detect(pictures.data("calm_face"), model).code == Code.FACE_POSE
+    assert detector.detect(pictures.data("astronaut"), model).output() == {
+        "check_pass": True,
+        "humanoid": True,
+    }
+    small = detector.detect(pictures.jpeg(pictures.astronaut().resize((599, 599))), model)
+    assert small.code == Code.RESOLUTION
+    assert "600 to 7000" in small.message
+
+
+@pytest.mark.parametrize(
+    ("aspect", "width", "height"), [("[1, 1]", 1, 1), ("[3, 4]", 3, 4), ("[16, 9]", 16, 9)]
+)
+def test_the_extended_box_has_the_aspect_that_was_asked_for(detector, aspect, width, height):
+    text = GOOD.replace(
+        'answers = "wan2.2-s2v"', f'answers = "emo"\nextended_box = {{ scale = 1.8, aspect = {aspect} }}'
+    )
+    answer = detector.detect(pictures.data("astronaut"), spec(text))
+    x1, y1, x2, y2 = answer.ext_bbox
+    assert (x2 - x1) * height == (y2 - y1) * width
+    assert 0 <= x1 < x2 <= answer.width
+    assert 0 <= y1 < y2 <= answer.height
+    assert answer.output()["face_bbox"]
+
+
+def test_the_same_in_json():
+    text = json.dumps(tomllib.loads(GOOD), indent=2)
+    assert spec(text, as_json=True).framings[0].rules == spec().framings[0].rules
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (
+            ("min_side = 600", "min_side = 600\nmin_width = 3"),
+            "line 7, size.min_width: is no key of a profile",
+        ),
+        (("framing", "include = 'other.toml'\nframing"), "line 3, include: is no key of a profile"),
+        (('"nobody"', '"nobdy"'), "line 9, rules[0].rule: there is no rule 'nobdy'; did you mean nobody?"),
+        (
+            ("at_most = 12", "at_least = 12"),
+            "line 15, rules[1].at_least: head turned has a limit in the other direction",
+        ),
+        (("at_most = 12", "at_most = nan"), "line 15, rules[1].at_most: input should be a finite number"),
+        (("at_most = 12", "at_most = inf"), "line 15, rules[1].at_most: input should be a finite number"),
+        (("at_most = 12", "at_most = '12'"), "line 15, rules[1].at_most: input should be a valid number"),
+        (('"my-avatar"', '"emo-detect-v1"'), "line 1, name: emo-detect-v1 is the name of another detector"),
+        (('"my-avatar"', '"emo"'), "line 1, name: emo is the name of another detector"),
+        (('"my-avatar"', '"my avatar"'), "line 1, name"),
+        (("Nobody is", "Nobody\\nis"), "line 11, rules[0].message: has a control character or a line break"),
+        (
+            ("Nobody is", "Nobody\\u001b[2J is"),
+            "line 11, rules[0].message: has a control character or a line break",
+        ),
+        (("InvalidFile.Empty", "Empty"), "line 10, rules[0].code: a code is InvalidFile."),
+        (
+            ('message = "Nobody is there."', ""),
+            "line 10, rules[0].code: InvalidFile.Empty is a code of your own",
+        ),
+        (('"head turned"\nat_most = 12', '"nobody"'), "line 14, rules[1].rule: nobody is listed twice"),
+        (('"wan2.2-s2v"', '"emo"'), "line 2, answers: answers like emo have boxes"),
+        (('"wan2.2-s2v"', '"emoji"'), "line 2, answers: input should be"),
+        (
+            ("framing", "extended_box = { scale = 2 }\nframing"),
+            "line 3, extended_box: answers like wan2.2-s2v have no",
+        ),
+        (("min_side = 600", "min_side = 8000"), "line 6, size.min_side"),
+        (
+            ("min_side = 600", "min_side = 600\nmax_side = 500"),
+            "line 6, size.min_side: is larger than max_side",
+        ),
+        (("at_most = 12", "at_most = 12\nat_most = 13"), "is not TOML"),
+    ],
+)
+def test_errors_name_file_line_and_key(change, place):
+    before, after = change
+    assert before in GOOD
+    assert refused(GOOD.replace(before, after, 1)).startswith(
+        f"my.toml, {place}".replace("my.toml, is", "my.toml: is")
+    )
+
+
+def test_errors_in_json_name_the_line_too():
+    text = """{
+        "name": "a", "answers": "liveportrait", "framing": "any",
+        "rules": [
+            {"rule": "nobody"},
+            {"rule": "mask",
+             "at_most": NaN}]}"""
+    assert refused(text, as_json=True) == "my.toml, line 6, rules[1].at_most: input should be a finite number"
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"\xff", "is not UTF-8"),
+        (b"#" * 65_537, "larger than 64 KiB"),
+        (b"rules = " + b"[" * 20_000, "nested too deeply"),
+        (GOOD.encode() + b'[[rules]]\nrule = "nobody"\n' * 1000, "rules"),
+        (b"", "field required"),
+    ],
+)
+def test_files_that_are_no_profiles(data, says):
+    assert says in refused(data)
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+@settings(max_examples=200)
+def test_whatever_is_in_the_file_the_error_is_a_profile_s(data):
+    for as_json in (False, True):
+        with pytest.raises(ProfileError):
+            profiles.parse(data, "my.toml", as_json=as_json)
+
+
+def test_two_profiles_of_one_name(tmp_path):
+    one = tmp_path / "one.toml"
+    one.write_text(GOOD)
+    assert [model.name for model in profiles.offered([str(one)])][-1] == "my-avatar"
+    with pytest.raises(ProfileError, match="my-avatar is the name of another detector"):
+        profiles.offered([str(one), str(one)])
+    with pytest.raises(ProfileError, match=r"cannot be read: No such file.*tavus-image"):
+        profiles.offered([str(tmp_path / "none.toml")])
+
+
+def test_feet_are_asked_for_by_a_whole_figure(detector):
+    whole = spec(GOOD.replace('"head"', '"whole figure"').replace("at_most = 12", ""))
+    assert detector.detect(pictures.jpeg(standing()), whole).passed
+    for cut in (pictures.waist_up(), standing(0.8)):
+        assert detector.detect(pictures.jpeg(cut), whole).explanation.decided_by == "feet outside"
+
+
+@pytest.mark.parametrize("name", profiles.ready_made())
+def test_ready_made_profiles_name_their_page_and_what_they_cannot_see(name):
+    said, model = profiles.load(name)
+    assert said.follows.startswith("https://")
+    assert said.not_measured
+    assert model.name == said.name == name
+    content = tomllib.loads((profiles.READY_MADE / f"{name}.toml").read_text())
+    jsonschema.validate(content, profiles.schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content | {"include": "more.toml"}, profiles.schema())
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "rule"),
+    [
+        ("tavus-image", "astronaut", None),
+        ("tavus-image", "two_people", "several people"),
+        ("tavus-image", "masked", "mask"),
+        ("tavus-image", "tilted", "head tilted"),
+        ("hallo", "calm_face", None),
+        ("hallo", "astronaut", "face too small"),
+        ("hallo", "waist_up", "aspect ratio"),
+    ],
+)
+def test_ready_made_profiles_judge_pictures(detector, name, picture, rule):
+    answer = detector.detect(pictures.data(picture), profiles.load(name)[1])
+    assert answer.explanation.decided_by == rule
+
+
+def test_the_commands_of_the_document(tmp_path):
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "my-avatar.toml").write_text(next(text for kind, text in blocks if kind == "toml"))
+    (tmp_path / "pictures").mkdir()
+    for name in ("astronaut", "calm_face", "cat"):
+        (tmp_path / "pictures" / f"{name}.jpg").write_bytes(pictures.data(name))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for script in (text for kind, text in blocks if kind == "sh"):
+        subprocess.run(
+            ["bash", "-euc", script], cwd=tmp_path, env={**os.environ, "PATH": path}, check=True, timeout=120
+        )
+    new = [json.loads(line) for line in (tmp_path / "new.jsonl").read_text().splitlines()]
+    assert [line["verdict"] for line in new] == ["pass", "reject", "reject"]
+    assert (tmp_path / "build" / "changes" / "index.html").is_file()
+
+
+def test_the_document_names_every_key_and_ready_made_profile():
+    text = DOCUMENT.read_text()
+    for kind in (profiles.Profile, profiles.Applied):
+        for key in kind.model_fields:
+            assert re.search(rf"`{key}[.`]", text), key
+    for kind, prefix in ((profiles.Size, "size"), (profiles.Extended, "extended_box")):
+        for key in kind.model_fields:
+            assert f"`{prefix}.{key}`" in text
+    for name in profiles.ready_made():
+        assert profiles.load(name)[0].follows.partition("#")[0] in text
+
+
+def test_the_api_s_document_lists_profiles():
+    model = spec()
+    served = document((*BUILT_IN, model))
+    for path in model.paths:
+        request = served["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert model.name in request["allOf"][1]["properties"]["model"]["enum"]
+
+
+def test_every_rule_can_be_listed_with_its_own_limit():
+    lines = []
+    for rule in RULES.values():
+        bounds = [
+            f"{side} = {value}"
+            for side in ("at_least", "at_most")
+            if (value := getattr(rule, side)) is not None
+        ]
+        lines += ["[[rules]]", f'rule = "{rule.name}"', *bounds]
+    text = GOOD.partition("[[rules]]")[0] + "\n".join(lines)
+    assert set(spec(text).framings[0].rules) == set(RULES.values())
+    assert not set(EMO.framing("1:1").rules) - set(RULES.values())
