@@ -25,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from screentest.backfill.queue import Chooser, Lister, Pace, Queue
+from screentest.backfill.queue import Chooser, Lister, Queue, RateLimit
 from screentest.backfill.selection import Selection
 from screentest.backfill.sources import Bucket, Verdicts
 from screentest.backfill.state import Job, Jobs
@@ -91,7 +91,7 @@ def backfill(aws: LocalAws, name: str, url: str, folder: Path) -> int:
         bucket=Bucket(s3, name, page_size=PAGE),
         chooser=chooser,
         queue=Queue(sqs, url, aws.client("lambda"), ""),
-        pace=Pace(1_000_000),
+        rate_limit=RateLimit(1_000_000),
         depth=1_000_000,
         now=lambda: "",
     )

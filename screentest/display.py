@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def errors() -> Console:
+def error_console() -> Console:
     """Where progress and remarks go, so that standard output holds results alone."""
     from rich.console import Console
 
@@ -30,7 +30,7 @@ def printable(text: str) -> str:
     )
 
 
-def durations(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A span of time in its two largest units: `40 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
     left = max(1, math.ceil(seconds))
     parts: list[tuple[int, str]] = []

@@ -24,7 +24,7 @@ import httpx
 from screentest.stack import ACCESS_KEY, ARTEFACTS, REGION, REPOSITORY, SECRET_KEY, StackError
 from screentest.stack.deployment import read_template
 from screentest.stack.guardian import __file__ as guardian
-from screentest.stack.server import PORT_ATTEMPTS, SpokenWords, free_port
+from screentest.stack.server import PORT_ATTEMPTS, ProcessOutput, free_port
 
 INVOKE_PATH = "/2015-03-31/functions/function/invocations"
 START_SECONDS = 15.0
@@ -96,7 +96,7 @@ class Emulator:
         self._interpreter = interpreter or REPOSITORY / ".lambda" / "bin" / "python"
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
-        self._log = SpokenWords()
+        self._log = ProcessOutput()
         self._folder = Path()
         self._port = 0
 
@@ -152,7 +152,7 @@ class Emulator:
             "awslambdaric",
             self._handler,
         ]
-        self._log = SpokenWords()
+        self._log = ProcessOutput()
         self._process = subprocess.Popen(  # noqa: S603 - the pinned wheel's binary
             [str(self._interpreter), guardian, str(self._folder), *command],
             cwd=self._code,

@@ -30,7 +30,7 @@ from screentest.backfill import queue as queues
 from screentest.backfill.selection import Selection, Skip, parse_size, parse_source, stamp, utc
 from screentest.backfill.sources import Bucket, Verdicts
 from screentest.backfill.state import Job, Jobs, Phase, Request
-from screentest.display import durations, errors, printable
+from screentest.display import duration, error_console, printable
 from screentest.screening.backfill import Reason
 from screentest.screening.routes import Routes
 from screentest.screening.settings import SELF_HOSTED
@@ -150,7 +150,7 @@ class Backfill:
         self._options = options
         self._jobs = Jobs(options.state_dir)
         self._sleep = sleep
-        self._remarks = errors()
+        self._remarks = error_console()
         self._results = Console(highlight=False)
 
     # What to screen ------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ class Backfill:
                 else "assumed, this stack has no verdicts yet"
             )
             out(
-                f"about {durations(estimate.seconds)} by {self._concurrency(stack)} functions at a time (parameter "
+                f"about {duration(estimate.seconds)} by {self._concurrency(stack)} functions at a time (parameter "
                 f"BackfillConcurrency) at {estimate.seconds_each:.2f} s a call, {learned}"
             )
             out(
@@ -274,7 +274,7 @@ class Backfill:
                 bucket=self._bucket(job.selection),
                 chooser=self._chooser(stack),
                 queue=queue,
-                pace=queues.Pace(self._options.rate),
+                rate_limit=queues.RateLimit(self._options.rate),
                 now=lambda: stamp(datetime.now(UTC)),
                 sleep=self._sleep,
             )

@@ -172,7 +172,7 @@ class Queue:
         return found
 
 
-class Pace:
+class RateLimit:
     """Keeps a mean rate, without making up for lost time in one burst."""
 
     def __init__(
@@ -205,7 +205,7 @@ class Lister:
         bucket: Bucket,
         chooser: Chooser,
         queue: Queue,
-        pace: Pace,
+        rate_limit: RateLimit,
         depth: int = DEPTH,
         now: Callable[[], str],
         sleep: Callable[[float], None] = time.sleep,
@@ -214,7 +214,7 @@ class Lister:
         self._bucket = bucket
         self._chooser = chooser
         self._queue = queue
-        self._pace = pace
+        self._rate_limit = rate_limit
         self._depth = depth
         self._now = now
         self._sleep = sleep
@@ -249,7 +249,7 @@ class Lister:
         refs = [listed.ref(job.selection.bucket) for listed in chosen.objects]
         for start in range(0, len(refs), SEND_BATCH):
             batch = refs[start : start + SEND_BATCH]
-            self._pace.take(len(batch))
+            self._rate_limit.take(len(batch))
             self._queue.send(batch)
         job.pages += 1
         job.listed += len(page.objects)

@@ -15,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from screentest import networks
 from screentest.checking.judge import Judge, Judgement
+from screentest.checking.output import JsonOutput, Output, TextOutput
 from screentest.checking.report import Report
 from screentest.checking.settings import CheckError, CheckSettings
-from screentest.checking.show import Show, ShowJson, ShowText
 from screentest.checking.sources import expand
 from screentest.detection.errors import DecoderUnavailable, WeightsMissing
 
@@ -47,7 +47,7 @@ def run(
     """
     warnings.filterwarnings("ignore", module=r"PIL\.")  # on damaged metadata; the verdict says what matters
     out, err = stdout or sys.stdout, stderr or sys.stderr
-    show: Show = ShowJson(settings, out, err) if settings.json_lines else ShowText(settings, out, err)
+    output: Output = JsonOutput(settings, out, err) if settings.json_lines else TextOutput(settings, out, err)
     counts: Counter[str] = Counter()
     with ExitStack() as stack:
         judging = stack.enter_context(judge or _judge(settings))
@@ -55,11 +55,11 @@ def run(
         step = stack.enter_context(_Bar(settings, out, err))
         for judgement in _in_order(judging.judge, expand(settings.paths), settings.workers):
             counts[judgement.verdict] += 1
-            show.judgement(judgement)
+            output.judgement(judgement)
             if report:
                 report.add(judgement)
             step()
-    show.summary(counts)
+    output.summary(counts)
     if not counts or counts["error"]:
         return NOT_JUDGED
     return REJECTED if counts["reject"] else PASSED

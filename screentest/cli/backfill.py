@@ -16,7 +16,7 @@ from screentest.cli.options import (
     Profile,
     Region,
     StackName,
-    ending,
+    exit_on_errors,
 )
 
 app = typer.Typer(add_completion=False)
@@ -142,7 +142,7 @@ def backfill(
     from screentest.aws import Access
     from screentest.backfill.command import Options, run
 
-    with ending():
+    with exit_on_errors():
         access = Access(profile, region, endpoint_url, stack_name)
         options = Options.parse(
             source=source,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from screentest.cli.options import EndpointUrl, Json, Profile, Region, StackName, ending
+from screentest.cli.options import EndpointUrl, Json, Profile, Region, StackName, exit_on_errors
 
 app = typer.Typer(add_completion=False)
 
@@ -44,7 +44,7 @@ def doctor(
     from screentest.doctor import command
 
     access = Access(profile, region, endpoint_url, stack_name)
-    with ending():
+    with exit_on_errors():
         if enable_eventbridge:
             raise typer.Exit(command.enable_eventbridge(access, yes=yes))
         raise typer.Exit(command.diagnose(access, as_json=json_output))

@@ -89,7 +89,7 @@ FAILED = 2
 
 
 @contextmanager
-def ending() -> Iterator[None]:
+def exit_on_errors() -> Iterator[None]:
     """End a command on the errors that its operator can mend: one line on standard error, exit status 2."""
     from screentest.aws import AwsError
 

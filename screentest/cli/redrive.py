@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from screentest.cli.options import EndpointUrl, Json, Profile, Region, StackName, ending
+from screentest.cli.options import EndpointUrl, Json, Profile, Region, StackName, exit_on_errors
 
 app = typer.Typer(add_completion=False)
 
@@ -55,7 +55,7 @@ def redrive(
     from screentest.aws import Access
     from screentest.redrive.command import Options, run
 
-    with ending():
+    with exit_on_errors():
         code_ = run(
             Access(profile, region, endpoint_url, stack_name),
             Options.parse(

@@ -20,7 +20,7 @@ from screentest.cli.options import (
     Region,
     Source,
     StackName,
-    ending,
+    exit_on_errors,
 )
 
 app = typer.Typer(add_completion=False)
@@ -90,7 +90,7 @@ def report(
     from screentest.reports.command import Target, run
     from screentest.verdicts.command import Options
 
-    with ending():
+    with exit_on_errors():
         options = Options.parse(
             source=source,
             verdicts=[str(chosen) for chosen in verdict or []],

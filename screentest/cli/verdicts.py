@@ -18,7 +18,7 @@ from screentest.cli.options import (
     Region,
     Source,
     StackName,
-    ending,
+    exit_on_errors,
 )
 
 app = typer.Typer(add_completion=False)
@@ -94,7 +94,7 @@ def verdicts(
     from screentest.aws import Access
     from screentest.verdicts.command import Options, run
 
-    with ending():
+    with exit_on_errors():
         run(
             Access(profile, region, endpoint_url, stack_name),
             Options.parse(

@@ -23,7 +23,7 @@ from screentest.reports import ContactSheet, ReportEntry, annotate
 from screentest.stack import LocalStack
 
 POLL_SECONDS = 0.2
-PATIENCE_SECONDS = 60.0  # without any new verdict
+TIMEOUT_SECONDS = 60.0  # without any new verdict
 STYLES = {"pass": "green", "reject": "yellow", "error": "red"}
 SHORT_MODELS = {EMO: "emo", EMOJI: "emoji", ANIMATE_ANYONE: "animate-anyone"}
 
@@ -42,14 +42,14 @@ class Outcome:
         case: the upload.
         version: its S3 version.
         item: the verdict item, once there.
-        told: whether the failure topic announced it.
+        notified: whether the failure topic announced it.
         logged: whether the function's log names it.
     """
 
     case: Case
     version: str
     item: Item | None = None
-    told: bool = False
+    notified: bool = False
     logged: bool = False
 
     @property
@@ -62,7 +62,7 @@ class Outcome:
         return bool(self.item.get("code", self.item["verdict"]) == self.case.expected)
 
     @property
-    def must_be_told(self) -> bool:
+    def must_be_notified(self) -> bool:
         """Whether a message on the failure topic is due."""
         return self.item is not None and self.item["verdict"] != "pass"
 
@@ -135,7 +135,7 @@ def read_items(stack: LocalStack) -> Iterator[Item]:
 
 
 def subscribe(stack: LocalStack) -> str:
-    """The URL of a new queue that hears the failure topic."""
+    """The URL of a new queue subscribed to the failure topic."""
     sqs, topic = stack.client("sqs"), stack.outputs["FailureTopicArn"]
     url: str = sqs.create_queue(QueueName="screentest-demo")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -154,20 +154,20 @@ def subscribe(stack: LocalStack) -> str:
     return url
 
 
-def hear(stack: LocalStack, queue: str, board: Board) -> None:
+def collect_notifications(stack: LocalStack, queue: str, board: Board) -> None:
     """Mark every upload whose message is in the queue by now."""
     sqs = stack.client("sqs")
     while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:
             outcome = board.outcomes.get(json.loads(message["Body"])["key"])
             if outcome:
-                outcome.told = True
+                outcome.notified = True
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
 
 
 def await_log(stack: LocalStack, board: Board) -> None:
     """Mark every upload that the deployed function's log names; lines arrive when an invocation has ended."""
-    until = time.monotonic() + PATIENCE_SECONDS
+    until = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < until:
         read_log(stack, board)
         if all(outcome.logged for outcome in board.outcomes.values() if outcome.item is not None):
@@ -213,19 +213,19 @@ def follow(stack: LocalStack, board: Board, queue: str, console: Console) -> Non
     task = progress.add_task("", total=total)
     quiet_since = time.monotonic()
     with Live(progress, console=console, refresh_per_second=8, transient=True) as live:
-        while time.monotonic() - quiet_since < PATIENCE_SECONDS:
+        while time.monotonic() - quiet_since < TIMEOUT_SECONDS:
             before = board.decided
             for item in read_items(stack):
                 outcome = board.outcomes.get(item["key"])
                 if outcome and item.get("version_id", "-") == outcome.version:
                     outcome.item = item
-            hear(stack, queue, board)
+            collect_notifications(stack, queue, board)
             if board.decided > before:
                 quiet_since = time.monotonic()
             progress.update(task, completed=board.decided)
             live.update(Group(board.table(), progress))
-            told = all(each.told for each in board.outcomes.values() if each.must_be_told)
-            if board.decided == total and told:
+            notified = all(each.notified for each in board.outcomes.values() if each.must_be_notified)
+            if board.decided == total and notified:
                 break
             stack.aws.check()
             time.sleep(POLL_SECONDS)
@@ -287,8 +287,8 @@ def problems(board: Board) -> Iterator[str]:
             said = outcome.item.get("code", outcome.item["verdict"])
             wanted = f", not {outcome.case.expected}: {outcome.case.because}" if outcome.case.expected else ""
             yield f"{key}: {said}{wanted}"
-        if outcome.must_be_told and not outcome.told:
-            yield f"{key}: the failure topic never told of it"
+        if outcome.must_be_notified and not outcome.notified:
+            yield f"{key}: the failure topic sent no message"
         if not outcome.logged:
             yield f"{key}: the function's log does not name it"
 
@@ -333,8 +333,10 @@ def run(
     for line in wrong:
         console.print(f"[red]{escape(line)}[/]", highlight=False)
     if not wrong:
-        told = sum(outcome.told for outcome in board.outcomes.values())
+        notified = sum(outcome.notified for outcome in board.outcomes.values())
         agree = "" if photos else ", each as a person had written down beforehand"
-        console.print(f"{len(cases)} uploads, {board.decided} verdicts{agree}; {told} failures announced.")
+        console.print(
+            f"{len(cases)} uploads, {board.decided} verdicts{agree}; {notified} failures announced."
+        )
     console.print(f"Annotated pictures and contact sheet: {page}", highlight=False)
     return not wrong

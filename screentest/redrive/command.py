@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from screentest.aws import Access, AwsError
-from screentest.display import durations, errors, printable
+from screentest.display import duration, error_console, printable
 from screentest.redrive.letters import RECEIVE_BATCH, Codes, DeadLetters, Filters, Letter, parse_age
 
 QUEUES = (("DeadLetterQueueUrl", "ScreenQueueUrl"), ("BackfillDeadLetterQueueUrl", "BackfillQueueUrl"))
@@ -99,7 +99,7 @@ def run(access: Access, options: Options) -> int:
     stack = access.stack
     sqs = access.client("sqs")
     codes = Codes(access.client("dynamodb"), stack.output("VerdictTableName"))
-    remarks = errors()
+    remarks = error_console()
     tally = _Tally()
     for dead, origin in QUEUES:
         letters = DeadLetters(sqs, url=stack.output(dead), origin=stack.output(origin), codes=codes)
@@ -181,7 +181,7 @@ def _show(tally: _Tally, options: Options, out: Console, remarks: Console) -> No
         example = tally.examples[code]
         address = example.refs[0].uri if example.refs else "names no object"
         example_cell = [Text(printable(address))] if out.width >= NARROW else []
-        age = durations(now - tally.oldest[code])
+        age = duration(now - tally.oldest[code])
         table.add_row(f"{count:,}", Text(printable(code)), age, *example_cell)
     out.print(table)
     if tally.left:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from screentest.aws import Access, AwsError, translated
-from screentest.display import errors, printable
+from screentest.display import error_console, printable
 from screentest.reports.sheet import ContactSheet
 from screentest.reports.stored import entries
 from screentest.screening.reasons import Language
@@ -41,7 +41,7 @@ def run(access: Access, options: Options, target: Target) -> int:
     Raises:
         AwsError: the table or the bucket cannot be read, or the file cannot be written.
     """
-    remarks = errors()
+    remarks = error_console()
 
     def remark(text: str) -> None:
         remarks.print(text, style="dim", markup=False, soft_wrap=True)

@@ -48,7 +48,7 @@ def scratch() -> str | None:
     return str(memory) if executable and facts.f_bavail * facts.f_frsize > SCRATCH_BYTES else None
 
 
-class SpokenWords:
+class ProcessOutput:
     """What a process prints, in a nameless file that outlives the process and its folder.
 
     Attributes:
@@ -95,7 +95,7 @@ class LocalAws:
         self._settings = settings or {}
         self._find_port = find_port
         self._process: subprocess.Popen[bytes] | None = None
-        self._log = SpokenWords()
+        self._log = ProcessOutput()
         self._session = boto3.session.Session(region_name=REGION)
         self._clients: dict[tuple[str, tuple[tuple[str, str], ...]], Any] = {}
         self._client_lock = threading.Lock()
@@ -143,7 +143,7 @@ class LocalAws:
             "LOG_LEVEL": "WARNING",
         }
         server = [str(self._interpreter), "-m", "ministack"]
-        self._log = SpokenWords()
+        self._log = ProcessOutput()
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
             [str(self._interpreter), guardian.__file__, str(self.folder), *server],
             stdin=subprocess.PIPE,

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from screentest.aws import Access, AwsError
 from screentest.backfill.selection import parse_source, utc
-from screentest.display import errors
+from screentest.display import error_console
 from screentest.verdicts import writing
 from screentest.verdicts.query import Question, VerdictReader
 
@@ -77,7 +77,7 @@ def run(access: Access, options: Options) -> None:
     Raises:
         AwsError: the table cannot be read.
     """
-    remarks = errors()
+    remarks = error_console()
 
     def remark(text: str) -> None:
         remarks.print(text, style="dim", markup=False, soft_wrap=True)

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from screentest.checking import CheckError, CheckSettings, run
 from screentest.checking.judge import THROTTLED_WAITS, Judge, Judgement
-from screentest.checking.show import ShowText
+from screentest.checking.output import TextOutput
 from screentest.checking.sources import expand
 from screentest.cli import app
 from screentest.detection import Answer, Code, ModelSpec, UnreadablePicture, confined, models
@@ -354,7 +354,7 @@ class TestText:
 def test_the_language_of_reasons_fits_the_terminal(tmp_path: Path, lang: str | None) -> None:
     (tmp_path / "text.jpg").write_bytes(b"no picture")
     out = io.StringIO()
-    shown = ShowText(settings(str(tmp_path), json_lines=False, lang=lang), out, io.StringIO())
+    shown = TextOutput(settings(str(tmp_path), json_lines=False, lang=lang), out, io.StringIO())
     shown.judgement(Judgement(str(tmp_path / "text.jpg"), "reject", 200, None, code="InvalidURL"))
     shown.summary({"pass": 0, "reject": 1, "error": 0})
     assert explain("InvalidURL", "emo-detect-v1", lang or "en").sentence in out.getvalue()

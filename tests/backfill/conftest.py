@@ -11,7 +11,7 @@ import pytest
 from backfill_place import Functions, MakeLister, Place
 from botocore.config import Config
 
-from screentest.backfill.queue import Chooser, Lister, Pace, Queue
+from screentest.backfill.queue import Chooser, Lister, Queue, RateLimit
 from screentest.backfill.sources import Bucket, Verdicts
 from screentest.backfill.state import Jobs
 from screentest.screening.routes import Routes
@@ -70,7 +70,7 @@ def make_lister(place: Place, tmp_path: Path) -> MakeLister:
             "bucket": Bucket(place.s3, place.bucket, prefix, page_size),
             "chooser": chooser,
             "queue": Queue(place.sqs, place.queue_url, Functions(), "function"),  # type: ignore[arg-type]
-            "pace": Pace(1_000_000),
+            "rate_limit": RateLimit(1_000_000),
             "now": lambda: "2026-11-21T00:00:00.000Z",
         }
         return Lister(**made | parts)

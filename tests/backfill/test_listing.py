@@ -13,7 +13,7 @@ import pytest
 from backfill_place import Functions, MakeLister, Place
 
 from screentest.aws import AwsError
-from screentest.backfill.queue import Pace, Queue
+from screentest.backfill.queue import Queue, RateLimit
 from screentest.backfill.selection import Listed, Selection
 from screentest.backfill.sources import BATCH_GET, Bucket, Verdicts
 from screentest.backfill.state import Job, Jobs, Phase, Request
@@ -228,13 +228,13 @@ def test_a_pace_is_kept_without_bursts() -> None:
         slept.append(seconds)
         now += seconds
 
-    pace = Pace(10, clock=lambda: now, sleep=sleep)
+    rate_limit = RateLimit(10, clock=lambda: now, sleep=sleep)
     for _ in range(20):
-        pace.take(5)
+        rate_limit.take(5)
     assert sum(slept) == pytest.approx(9.5)
     now += 1000
-    pace.take(5)
-    pace.take(5)
+    rate_limit.take(5)
+    rate_limit.take(5)
     assert slept[-1] == pytest.approx(0.5), "an idle hour is not made up for"
 
 

@@ -21,7 +21,7 @@ PICTURES = [case for case in CASES if case.picture != "not_a_picture"]
 
 def outcome(case: Case = CASES[0], **item: object) -> Outcome:
     found = {"key": case.key, "verdict": "pass", "latency_ms": 12} | item if item else None
-    return Outcome(case, "v1", found, told=True, logged=True)
+    return Outcome(case, "v1", found, notified=True, logged=True)
 
 
 def board(*outcomes: Outcome) -> Board:
@@ -89,11 +89,11 @@ def test_what_is_wrong_is_named(broken: dict[str, object], said: str):
     assert any(said in line for line in problems(board(wrong)))
 
 
-def test_a_rejection_that_nobody_heard_of_is_a_problem():
+def test_a_rejection_without_a_notification_is_a_problem():
     cat = next(case for case in CASES if case.picture == "cat")
     silent = outcome(cat, verdict="reject", code=cat.expected)
-    silent.told = False
-    assert [*problems(board(silent))] == [f"{cat.key}: the failure topic never told of it"]
+    silent.notified = False
+    assert [*problems(board(silent))] == [f"{cat.key}: the failure topic sent no message"]
 
 
 def test_your_own_pictures_have_no_expectation_but_need_a_verdict(tmp_path: Path):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from screentest.display import durations, printable
+from screentest.display import duration, printable
 from screentest.verdicts import writing
 
 Table = tuple[Any, str]
@@ -81,7 +81,7 @@ def test_ordinary_text_stays(text: str) -> None:
     ],
 )
 def test_spans_of_time(seconds: float, words: str) -> None:
-    assert durations(seconds) == words
+    assert duration(seconds) == words
 
 
 def test_json_lines_are_the_items(table: Table, run_cli: Run) -> None:

@@ -1,5 +1,5 @@
 (async () => {
-  const { element, overlay, corners, measurements, facts, speaker, preferred, label, switchTheme, options } = Screentest;
+  const { element, overlay, corners, measurements, facts, translator, preferred, label, switchTheme, options } = Screentest;
   const POLL = 700; // milliseconds between looks at a screening that is on its way
   const PATIENCE = 30000; // milliseconds for an answer; the first measurement loads the networks
   const LIST = 2500; // milliseconds between looks at the list
@@ -25,7 +25,7 @@
 
   settings = await ask("/api/settings");
   lang = sessionStorage.getItem("lang") || preferred(settings.words);
-  word = speaker(settings.words, () => lang);
+  word = translator(settings.words, () => lang);
 
   // --- what to screen for
 

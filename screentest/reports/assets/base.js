@@ -55,7 +55,7 @@ const Screentest = (() => {
   const facts = (rows) =>
     element("table", { class: "measurements" }, element("tbody", {}, ...rows.map(row).filter(Boolean)));
 
-  const speaker = (words, current) => (name, values = {}) =>
+  const translator = (words, current) => (name, values = {}) =>
     Object.entries(values).reduce((text, [key, value]) => text.replace(`{${key}}`, () => value), words[current()][name] || name);
 
   const preferred = (words) =>
@@ -84,5 +84,5 @@ const Screentest = (() => {
     if (counts.has(chosen)) select.value = chosen;
   };
 
-  return { element, overlay, corners, measurements, facts, speaker, preferred, label, switchTheme, options };
+  return { element, overlay, corners, measurements, facts, translator, preferred, label, switchTheme, options };
 })();

@@ -1,5 +1,5 @@
 (() => {
-  const { element, overlay, corners, measurements, facts, speaker, preferred, label, switchTheme, options } = Screentest;
+  const { element, overlay, corners, measurements, facts, translator, preferred, label, switchTheme, options } = Screentest;
   const PAGE = 60; // cards added at a time
   const MANY = 240; // cards that a browser draws at once without effort
   const byId = (id) => document.getElementById(id);
@@ -19,7 +19,7 @@
   };
 
   let lang = page.lang || preferred(page.words);
-  const word = speaker(page.words, () => lang);
+  const word = translator(page.words, () => lang);
 
   const picture = (tag, entry, everything) => {
     const frame = element(tag, { class: "picture" });

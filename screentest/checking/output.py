@@ -20,8 +20,8 @@ _INDENT = " " * len("reject ")
 STYLES = {"pass": "green", "reject": "red", "error": "magenta"}
 
 
-class Show(Protocol):
-    """Where verdicts are shown."""
+class Output(Protocol):
+    """Where verdicts are written."""
 
     def judgement(self, judgement: Judgement) -> None:
         """One picture."""
@@ -30,7 +30,7 @@ class Show(Protocol):
         """How many of each verdict, at the end."""
 
 
-class ShowJson:
+class JsonOutput:
     """One line a picture on standard output, and nothing else there."""
 
     def __init__(self, settings: CheckSettings, out: TextIO, err: TextIO) -> None:
@@ -58,7 +58,7 @@ class ShowJson:
             self._err.write("no pictures found\n")
 
 
-class ShowText:
+class TextOutput:
     """A line a picture, its reason below it, and what was measured where that was asked for; what to do about each
     reason once, at the end."""
 
