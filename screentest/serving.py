@@ -32,7 +32,7 @@ from screentest.detection.api.fetch import HttpFetcher
 from screentest.detection.api.service import MAX_BODY_BYTES, VerdictStatus
 from screentest.detection.api.workers import Workers
 from screentest.detection.api.wsgi import application
-from screentest.detection.errors import DecoderUnavailable, UnknownModel, WeightsMissing
+from screentest.detection.errors import DecoderUnavailable, ProfileError, UnknownModel, WeightsMissing
 from screentest.detection.pictures import probe
 
 if TYPE_CHECKING:
@@ -110,7 +110,10 @@ class ServeSettings:
                 f"without a key the server listens on loopback only, not on {host}: "
                 "give --api-key KEY or set SCREENTEST_API_KEY"
             )
-        offered = _offered(profiles)
+        try:
+            offered = models.offered(profiles)
+        except ProfileError as error:
+            raise ServeError(str(error)) from error
         return cls(
             host,
             port,
@@ -133,17 +136,6 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def _offered(profiles: Sequence[str]) -> tuple[ModelSpec, ...]:
-    if not profiles:
-        return models.BUILT_IN
-    from screentest.detection.profiles import ProfileError, offered
-
-    try:
-        return offered(profiles)
-    except ProfileError as error:
-        raise ServeError(str(error)) from error
 
 
 def _parse_aliases(aliases: Iterable[str], offered: tuple[ModelSpec, ...]) -> dict[str, ModelSpec]:

@@ -14,15 +14,17 @@ from url import UrlApi
 from screentest.detection.api import DetectionApi
 from screentest.detection.api.fetch import HttpFetcher
 from screentest.detection.detector import Detector
+from screentest.detection.models import offered
 
 logging.getLogger().setLevel(os.environ.get("LOG_LEVEL", "INFO"))
 
 detector = Detector()
+models = offered(list(filter(None, os.environ.get("PROFILES", "").split(","))))
 
 
 def serve(key: str | None) -> DetectionApi:
     """The service behind one bearer key; public addresses only, because strangers name the pictures."""
-    return DetectionApi(detector.detect, HttpFetcher(), api_key=key)
+    return DetectionApi(detector.detect, HttpFetcher(), api_key=key, models=models)
 
 
 class Secret:

@@ -26,9 +26,14 @@ def build() -> Callable[[Any, Any], dict[str, Any]]:
     from screentest.detection.api.fetch import HttpFetcher
     from screentest.detection.api.wsgi import application
     from screentest.detection.detector import DetectorPool
+    from screentest.detection.models import offered
     from screentest.screening.client import DetectionClient
 
-    api = DetectionApi(DetectorPool(1).detect, HttpFetcher(allowed_hosts=bootstrap.private_hosts(settings)))
+    api = DetectionApi(
+        DetectorPool(1).detect,
+        HttpFetcher(allowed_hosts=bootstrap.private_hosts(settings)),
+        models=offered(settings.profiles),
+    )
     return handler_of(
         bootstrap.pipeline(
             settings,

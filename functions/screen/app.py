@@ -26,9 +26,14 @@ def build() -> Pipeline:
     from screentest.detection.api.fetch import HttpFetcher
     from screentest.detection.api.wsgi import application
     from screentest.detection.detector import DetectorPool
+    from screentest.detection.models import offered
     from screentest.screening.client import DetectionClient
 
-    api = DetectionApi(DetectorPool(1).detect, HttpFetcher(allowed_hosts=bootstrap.private_hosts(settings)))
+    api = DetectionApi(
+        DetectorPool(1).detect,
+        HttpFetcher(allowed_hosts=bootstrap.private_hosts(settings)),
+        models=offered(settings.profiles),
+    )
     return bootstrap.pipeline(
         settings,
         detector=DetectionClient("http://self-hosted", transport=httpx.WSGITransport(app=application(api))),

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from screentest.checking.sources import is_url
 from screentest.detection import ModelSpec, models
+from screentest.detection.errors import ProfileError
 from screentest.screening.reasons import Language
 
 KEY_VARIABLES = ("SCREENTEST_API_KEY", "DASHSCOPE_API_KEY")
@@ -74,7 +75,10 @@ class CheckSettings:
             _check_detector(detector, paths)
             if profiles:
                 raise CheckError("a profile judges on this machine: leave out --detector or --profile")
-        offered = _offered(profiles)
+        try:
+            offered = models.offered(profiles)
+        except ProfileError as error:
+            raise CheckError(str(error)) from error
         if model is None:
             if len(profiles) != 1:
                 raise CheckError("which detector? Give --model, or one --profile")
@@ -112,17 +116,6 @@ class CheckSettings:
         """`ratio` of the output: `None` for detectors that take none, `1:1` for others where it is not given."""
         takes_none = any(model.name == self.model and not model.takes_ratio for model in self.models)
         return None if takes_none else self.ratio or "1:1"
-
-
-def _offered(profiles: Sequence[str]) -> tuple[ModelSpec, ...]:
-    if not profiles:
-        return models.BUILT_IN
-    from screentest.detection.profiles import ProfileError, offered
-
-    try:
-        return offered(profiles)
-    except ProfileError as error:
-        raise CheckError(str(error)) from error
 
 
 def _check_detector(detector: str, paths: Sequence[str]) -> None:

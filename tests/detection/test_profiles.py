@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from screentest.demo import pictures
-from screentest.detection import Code, profiles
+from screentest.detection import Code, models, profiles
 from screentest.detection.api.openapi import document
+from screentest.detection.errors import ProfileError
 from screentest.detection.models import BUILT_IN, EMO
-from screentest.detection.profiles import ProfileError
 from screentest.detection.rules.catalogue import RULES
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -187,11 +187,11 @@ def test_whatever_is_in_the_file_the_error_is_a_profile_s(data):
 def test_two_profiles_of_one_name(tmp_path):
     one = tmp_path / "one.toml"
     one.write_text(GOOD)
-    assert [model.name for model in profiles.offered([str(one)])][-1] == "my-avatar"
+    assert [model.name for model in models.offered([str(one)])][-1] == "my-avatar"
     with pytest.raises(ProfileError, match="my-avatar is the name of another detector"):
-        profiles.offered([str(one), str(one)])
+        models.offered([str(one), str(one)])
     with pytest.raises(ProfileError, match=r"cannot be read: No such file.*tavus-image"):
-        profiles.offered([str(tmp_path / "none.toml")])
+        models.offered([str(tmp_path / "none.toml")])
 
 
 def test_feet_are_asked_for_by_a_whole_figure(detector):

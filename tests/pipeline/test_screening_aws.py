@@ -702,6 +702,13 @@ def test_a_rotated_key_needs_no_deployment(cloud: Cloud) -> None:
 # Start and settings --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("given", "names"), [("", ()), ("a", ("a",)), ("a,b.c", ("a", "b.c"))])
+def test_profiles_are_names_with_commas_between_them(given: str, names: tuple[str, ...]) -> None:
+    environment = {"VERDICT_TABLE_NAME": "verdicts", "FAILURE_TOPIC_ARN": "arn:aws:sns:us-east-1:1:t"}
+    assert Settings.read(environment | {"PROFILES": given}).profiles == names
+    assert Settings.read(environment).profiles == ()
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [

@@ -42,3 +42,13 @@ class WeightsMissing(DetectionError):
             "(or layers/detection/fetch_weights.py) once"
         )
         self.path = path
+
+
+class ProfileError(DetectionError, ValueError):
+    """A profile cannot be used; the sentence names file, line and key."""
+
+    def __init__(self, file: str, line: int | None, key: str, problem: str) -> None:
+        place = ", ".join(part for part in (file, f"line {line}" if line else "", key) if part)
+        super().__init__(f"{place}: {problem}")
+        self.line = line
+        self.key = key

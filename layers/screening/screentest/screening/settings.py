@@ -29,6 +29,9 @@ class Settings(BaseModel):
     detector: str = SELF_HOSTED
     detector_api_key_secret_arn: _Optional = None
     routes: Annotated[Routes, BeforeValidator(Routes.parse)] = Routes.DEFAULT
+    profiles: Annotated[
+        tuple[str, ...], BeforeValidator(lambda value: tuple(filter(None, value.split(","))))
+    ] = ()
     allow_object_routes: bool = False
     notify_on: Literal["failures", "all"] = "failures"
     screen_queue_url: _Optional = None

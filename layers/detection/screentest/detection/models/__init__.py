@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from screentest.detection import errors
 from screentest.detection.models.animate_anyone import ANIMATE_ANYONE
@@ -28,6 +28,21 @@ def find(name: str, models: Iterable[ModelSpec] = BUILT_IN) -> ModelSpec:
     return known[name]
 
 
+def offered(profiles: Sequence[str] = ()) -> tuple[ModelSpec, ...]:
+    """The detectors that are built in, and those of profiles: each a file, or the name of a ready-made one.
+
+    Raises:
+        ProfileError: one cannot be used.
+    """
+    known = BUILT_IN
+    if profiles:
+        from screentest.detection.profiles import load
+
+        for given in profiles:
+            known = (*known, load(given, known)[1])
+    return known
+
+
 def full_name(name: str) -> str:
     """The name that requests carry, of a detector that is given by its name for people; other names as they are."""
     return next((model.name for model in BUILT_IN if model.short == name), name)
@@ -48,4 +63,5 @@ __all__ = [
     "Wire",
     "find",
     "full_name",
+    "offered",
 ]

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from screentest.detection import models
 from screentest.detection.boxes import ExtendedBox, Rectangle, Square
 from screentest.detection.codes import PORTRAIT, Code
-from screentest.detection.errors import DetectionError
+from screentest.detection.errors import ProfileError
 from screentest.detection.models import AA_DETECT, FACE_DETECT, Framing, ModelSpec, SizeLimits, Wire
 from screentest.detection.rules import catalogue
 from screentest.detection.rules.catalogue import RULES
@@ -56,16 +56,6 @@ MESSAGES: dict[str, str] = {
 _Key = tuple[str | int, ...]
 _Lines = dict[_Key, int]
 """Where keys stand, so that errors can point to them: parsers do not tell."""
-
-
-class ProfileError(DetectionError, ValueError):
-    """A profile cannot be used; the sentence names file, line and key."""
-
-    def __init__(self, file: str, line: int | None, key: str, problem: str) -> None:
-        place = ", ".join(part for part in (file, f"line {line}" if line else "", key) if part)
-        super().__init__(f"{place}: {problem}")
-        self.line = line
-        self.key = key
 
 
 _Refuse = Callable[[_Key, str], ProfileError]
@@ -167,18 +157,6 @@ def load(given: str, known: Iterable[ModelSpec] = models.BUILT_IN) -> tuple[Prof
             given, None, "", f"cannot be read: {error.strerror}. Ready-made ones are {names}"
         ) from None
     return parse(data, given, as_json=path.suffix.lower() == ".json", known=known)
-
-
-def offered(given: Iterable[str]) -> tuple[ModelSpec, ...]:
-    """The detectors that are built in, and those of profiles, each given as to `load`.
-
-    Raises:
-        ProfileError: one cannot be used.
-    """
-    known = models.BUILT_IN
-    for one in given:
-        known = (*known, load(one, known)[1])
-    return known
 
 
 def ready_made() -> tuple[str, ...]:
