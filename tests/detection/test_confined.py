@@ -297,7 +297,7 @@ class TestLimits:
             f"a picture was given up: decoding takes more than {MIN_MEGABYTES} MB"
         ]
         with ConfinedDecoder(megabytes=400) as roomy:
-            assert opened(roomy, hungry).size == (4000, 4000)
+            assert opened(roomy, hungry).size == (2000, 2000)
 
     def test_a_file_above_the_memory_limit(self):
         file = small() + bytes((MIN_MEGABYTES + 8) * 2**20)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from hostile import KINDS
 from PIL import Image, PngImagePlugin
 
 from screentest.demo import pictures
@@ -165,7 +166,9 @@ def _vp8x(width: int, height: int, flags: int = 0) -> bytes:
 
 
 def liars(random_: random.Random) -> Iterator[Case]:
-    """Small files that promise much, and pictures at the very limits."""
+    """Small files that promise much or cost much, and pictures at the very limits."""
+    for kind in KINDS:
+        yield Case(kind.name, kind.make(), False)
     small = Image.new("RGB", (SIDE, SIDE), "grey")
     jpeg = _save(small, "JPEG")
     frame = jpeg.index(b"\xff\xc0")

@@ -1,6 +1,7 @@
 """Bytes to upright RGB pixels, or a clear error.
 
-Nothing is decoded before the header has said format and size. JPEG is decoded at the smallest of libjpeg's scales that
+A decoder sees of a file what makes pixels, in bounded numbers (`structure`), and nothing is decoded before the header
+has said format and size. JPEG is decoded at the smallest of libjpeg's scales that
 leaves what the measurements need; other formats are reduced by a whole factor afterwards.
 """
 
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from screentest.detection.errors import PictureTooLarge, UnreadablePicture
+from screentest.detection.structure import essence
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -29,9 +31,11 @@ WORKING_SIDE = 1_400
 """The decoded picture keeps a longer side of at least this many pixels. A face of the smallest accepted share (0.08 of
 the shorter side at 3:4) still has over 70 pixels in a 3:2 picture; the mesh grows unreliable below 60."""
 
+STRIP_PIXELS = 2_000_000
+"""Of a large picture are converted and reduced at a time: a few megabytes each."""
+
 Image.MAX_IMAGE_PIXELS = None  # ours is checked on the header, with our own error
 
-_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -90,10 +94,11 @@ def probe(data: bytes) -> Header:
     """
     kind = sniff(data)
     try:
+        seen = essence(data, kind).data
         if kind == "WEBP":
-            width, height = _webp_size(data)
+            width, height = _webp_size(seen)
         else:
-            with Image.open(io.BytesIO(data), formats=(kind,)) as image:
+            with Image.open(io.BytesIO(seen), formats=(kind,)) as image:
                 width, height = image.size
     except UnreadablePicture:
         raise
@@ -136,6 +141,9 @@ class Picture:
         return self.image.reduce(factor) if factor > 1 else self.image
 
 
+_REDUCIBLE = {"L", "RGB", "RGBX", "RGBA", "CMYK"}
+
+
 def _flatten(image: Image.Image, transparency: bool) -> Image.Image:
     """Any mode to RGB; transparency on white, sixteen bits scaled to eight."""
     if image.mode == "RGB" and not transparency:
@@ -150,6 +158,22 @@ def _flatten(image: Image.Image, transparency: bool) -> Image.Image:
         canvas.paste(image, mask=image.getchannel("A"))
         return canvas
     return image.convert("RGB")
+
+
+def _reduced(image: Image.Image, factor: int, transparency: bool) -> Image.Image:
+    """`image` in RGB, each `factor` x `factor` pixels made one, strip by strip: whole copies of the largest pictures,
+    of which other modes need up to three, would take a gigabyte."""
+    width, height = image.size
+    small = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    rows = factor * max(1, STRIP_PIXELS // (width * factor))
+    for y in range(0, height, rows):
+        strip = image.crop((0, y, width, min(y + rows, height)))
+        if strip.mode in _REDUCIBLE and not transparency:
+            strip = _flatten(strip.reduce(factor), transparency)
+        else:
+            strip = _flatten(strip, transparency).reduce(factor)
+        small.paste(strip, (0, y // factor))
+    return small
 
 
 def decode(data: bytes, header: Header) -> Picture:
@@ -170,7 +194,8 @@ def decode(data: bytes, header: Header) -> Picture:
 
 
 def _decode(data: bytes, header: Header) -> Picture:
-    with Image.open(io.BytesIO(data), formats=(header.format,)) as opened:
+    seen = essence(data, header.format)
+    with Image.open(io.BytesIO(seen.data), formats=(header.format,)) as opened:
         image: Image.Image = opened
         if image.size != (header.width, header.height):
             raise UnreadablePicture("the size in the header is not the size of the picture")
@@ -181,16 +206,12 @@ def _decode(data: bytes, header: Header) -> Picture:
             image = _first_frame(opened)
         else:
             image.load()
-        # PNG may keep its orientation behind the pixels.
-        turn = _UPRIGHT.get(opened.getexif().get(_ORIENTATION, 1))
+        turn = _UPRIGHT.get(seen.orientation or 1)
         transparency = "transparency" in image.info
-        if (
-            factor > 1
-            and image.size == (header.width, header.height)
-            and image.mode in {"L", "RGB", "RGBX", "RGBA", "CMYK"}
-        ):
-            image = image.reduce(factor)
-        image = _flatten(image, transparency)
+        if factor > 1 and image.size == (header.width, header.height):
+            image = _reduced(image, factor, transparency)
+        else:
+            image = _flatten(image, transparency)
     if turn is None:
         return Picture(image, header.width, header.height)
     width, height = (header.height, header.width) if turn in _SWAPPING else (header.width, header.height)
