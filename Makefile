@@ -86,6 +86,12 @@ up: setup $(HOST_BUILD) ## Run the local stack until Ctrl-C
 invoke: setup $(HOST_BUILD) ## Run the built function on one event: EVENT=events/x.json
 	@$(BIN)/python -m screentest.artefact '$(or $(EVENT),$(error which event? make invoke EVENT=events/x.json))'
 
+.PHONY: wheel
+wheel: setup ## Build and check what `pip install` gets: dist/*.whl and the source distribution
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build -d dist
+	@$(BIN)/twine check --strict dist/*
+
 .PHONY: test check bench soak fuzz deploy
 test: setup $(HOST_BUILD) .aws-sam/lambda.built ## Run the test suite (ARGS=... for pytest)
 	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +24,9 @@ COMMANDS = (
     "redrive",
     "doctor",
 )
+
+EXTRAS = {"boto3": "aws", "botocore": "aws", "aws_lambda_powertools": "aws", "samcli": "local"}
+"""Which optional dependencies of `pyproject.toml` bring a package that some commands import."""
 
 
 class LazyGroup(TyperGroup):
@@ -45,6 +49,7 @@ class LazyGroup(TyperGroup):
 app = typer.Typer(
     cls=LazyGroup,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Screens portraits before they drive a talking-head or dancing-figure video.",
 )
@@ -67,4 +72,12 @@ def root(
 
 def main() -> None:
     """Entry point of the console script."""
-    app()
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        extra = f"screentest[{EXTRAS[package]}]"
+        typer.echo(f"error: this command needs {package}: pip install '{extra}'", err=True)
+        sys.exit(2)

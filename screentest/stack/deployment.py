@@ -35,6 +35,10 @@ def read_template(artefacts: Path = ARTEFACTS) -> Template:
 
     file = artefacts / "template.yaml"
     if not file.is_file():
+        if not (REPOSITORY / "template.yaml").is_file():
+            raise NotBuilt(
+                f"{REPOSITORY} is no checkout of Screentest, and that is what is deployed: clone it, then `make up`"
+            )
         raise NotBuilt(f"{file} is missing: run `make build HOST=1` first")
     template: Template = json.loads(json.dumps(yaml_parse(file.read_text()), default=str))
     return template

@@ -20,7 +20,10 @@ import httpx
 from screentest.stack import guardian
 from screentest.stack.errors import ServerFailed
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+_PARENT = Path(__file__).resolve().parents[2]
+REPOSITORY = _PARENT if (_PARENT / "template.yaml").is_file() else Path.cwd()
+"""The checkout that is deployed: the one that this file belongs to, or for a wheel the one that it is run in."""
+
 REGION = "us-east-1"
 ACCESS_KEY = SECRET_KEY = "test"  # noqa: S105 - the local AWS's published root key
 START_SECONDS = 60

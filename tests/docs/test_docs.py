@@ -44,6 +44,7 @@ UNTRIED = re.compile(r"^# (needs AWS|needs Docker|takes long)")
 TARGETS = {
     "demo": ".ci/run",
     "setup": ".ci/run",
+    "wheel": ".ci/run",
     "check": ".ci/run",
     "test": ".ci/run",
     "build": "Makefile",
