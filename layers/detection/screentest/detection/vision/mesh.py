@@ -20,7 +20,7 @@ _SIZE = 256
 _REACH = 1.5
 """Side of the region in detector boxes, as the mesh was trained."""
 
-FOREHEAD, CHIN, RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 10, 152, 33, 263
+RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 33, 263
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,9 @@ docs/detection.md for what is measured.
 from __future__ import annotations
 
 import importlib
-import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 Language = Literal["en", "zh", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -97,28 +96,6 @@ def explain(code: str | None, model: str, lang: str = "en", *, ratio: str | None
             if key in words:
                 return Reason(*words[key])
     return Reason(*words[UNKNOWN])
-
-
-def listed() -> tuple[str, ...]:
-    """Every code that has words of its own, the pass's excepted, in the order of the English list."""
-    codes = dict.fromkeys(key.split()[0] for key in _words("en"))
-    return tuple(code for code in (*codes, *_SAME_WORDS) if code != PASSED)
-
-
-def pick_language(preference: str) -> Language:
-    """The language to speak, from an `Accept-Language` header or a locale name such as `ja_JP.UTF-8`.
-
-    Languages are taken by their weight (`q`), then in the order given; else English.
-    """
-    asked: list[tuple[float, int, Language]] = []
-    for position, part in enumerate(preference.split(",")):
-        tag, _, weight = part.partition(";")
-        name = re.split(r"[-_.@]", tag.strip().lower())[0]
-        quality = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", weight)
-        q = float(quality.group(1)) if quality else 1.0
-        if name in LANGUAGES and q > 0:
-            asked.append((-q, position, cast(Language, name)))
-    return min(asked)[2] if asked else "en"
 
 
 @cache
