@@ -8,7 +8,6 @@ from typing import Any
 from screentest.reports.entry import wire_ratio
 from screentest.screening.models import Verdict
 from screentest.screening.reasons import LANGUAGES, explain
-from screentest.screening.records import lease_of
 from screentest.screening.table import decode
 from screentest.verdicts.query import Question, VerdictReader
 
@@ -27,7 +26,7 @@ def shown(item: Mapping[str, Any]) -> dict[str, Any]:
         "model": model,
         "ratio": ratio,
         "verdict": item.get("verdict"),
-        "leased": lease_of(item) is not None,
+        "leased": "lease_until" in item,
         "code": code,
         "message": item.get("message"),
         "face": item.get("face_bbox"),

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from screentest.screening import tags
 from screentest.screening.models import Screening, Verdict
+from screentest.screening.records import Record
 from screentest.screening.tags import is_ours
 
 from . import world as w
@@ -256,7 +257,8 @@ def check(machine: Machine, key: str, version: Version) -> None:
             assert 1 <= len(last) <= 1 + machine.faults
             assert "notified_at" in item
     if not version.deleted:
-        decided = [(screening, item) for screening, item in zip(screenings, items, strict=True)]
+        results = [Record.from_item(item).result for item in items if item]
+        decided = list(zip(screenings, results, strict=True))
         wanted = tags.plan(machine.user_tags[id(version)], decided).tags
         if key in machine.carried_over:
             assert {n: v for n, v in version.tags.items() if is_ours(n)} == {

@@ -23,6 +23,7 @@ from screentest.screening.models import ObjectRef, Screening
 from screentest.screening.objects import Objects, TagsConflict
 from screentest.screening.presign import Signer
 from screentest.screening.queue import UploadQueue
+from screentest.screening.records import Record, Result
 from screentest.screening.screen import Screener
 from screentest.screening.table import VerdictTable, decode
 from screentest.screening.topic import Topic
@@ -285,14 +286,14 @@ def test_faults_lose_nothing(aws: LocalAws, versioned: bool) -> None:
     for key, versions in uploads.items():
         for version_id, content in versions if versioned else versions[-1:]:
             ref = ObjectRef(cloud.bucket, key, version_id=version_id)
-            wanted: list[tuple[Screening, dict[str, Any]]] = []
+            wanted: list[tuple[Screening, Result | None]] = []
             for screening in w.ROUTES.screenings(key):
                 item = items[key, screening.sort_key(version_id)]
                 assert item["verdict"] == content
                 assert "lease_until" not in item
                 count = told[key, screening.sort_key(version_id)]
                 assert (count > 0) is (content == "reject") or not versioned
-                wanted.append((screening, item))
+                wanted.append((screening, Record.from_item(item).result))
                 screenings += 1
             found = Objects(s3).tags(ref)
             assert found["owner"] == "me"

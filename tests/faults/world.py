@@ -35,7 +35,7 @@ from screentest.screening.errors import (
 from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict
 from screentest.screening.notices import Notice
 from screentest.screening.objects import ObjectMetadata, TagsConflict
-from screentest.screening.records import VERSION, Item
+from screentest.screening.records import VERSION, Item, Record
 from screentest.screening.retry import Backoff
 from screentest.screening.routes import Route, Routes
 from screentest.screening.screen import Screener
@@ -260,30 +260,36 @@ class Ports:
 
     # Table ---------------------------------------------------------------------------------------------------------
 
-    def create(self, item: Item) -> Item | None:
-        def act() -> Item | None:
+    def create(self, record: Record) -> Record | None:
+        item = record.to_item()
+
+        def act() -> Record | None:
             place = (item["object"], item["screening"])
             seen = self.world.table.get(place)
             if seen is None:
                 self.world.table[place] = dict(item)
                 return None
             # The adapter finds its own write when a first answer was lost inside the SDK.
-            return dict(seen)
+            return Record.from_item(seen)
 
         return self.effect("claim", item["key"], act, StoreUnavailable("table"))
 
-    def replace(self, item: Item, seen: Mapping[str, Any]) -> bool:
+    def replace(self, record: Record, seen: Record) -> bool:
+        item, before = record.to_item(), seen.to_item()
+
         def act() -> bool:
             place = (item["object"], item["screening"])
             there = self.world.table.get(place, {})
-            if any(there.get(name) != seen.get(name) for name in VERSION):
+            if any(there.get(name) != before.get(name) for name in VERSION):
                 return False
             self.world.table[place] = dict(item)
             return True
 
         return self.effect("table", item["key"], act, StoreUnavailable("table"))
 
-    def note(self, item: Mapping[str, Any], **attributes: str) -> bool:
+    def note(self, record: Record, **attributes: str) -> bool:
+        item = record.to_item()
+
         def act() -> bool:
             there = self.world.table.get((item["object"], item["screening"]), {})
             if there.get("screened_at") != item["screened_at"] or "lease_until" in there:
@@ -293,9 +299,9 @@ class Ports:
 
         return self.effect("note", item["key"], act, StoreUnavailable("table"))
 
-    def get(self, key: Mapping[str, str]) -> Item | None:
+    def get(self, key: Mapping[str, str]) -> Record | None:
         found = self.world.table.get((key["object"], key["screening"]))
-        return dict(found) if found is not None else None
+        return Record.from_item(found) if found is not None else None
 
     # Objects -------------------------------------------------------------------------------------------------------
 
@@ -391,7 +397,7 @@ class Silent:
 
     def begin(self, request_id: str | None) -> None: ...
 
-    def screened(self, item: Mapping[str, Any], *, fresh: bool) -> None:
+    def screened(self, record: Record, *, fresh: bool) -> None:
         self.counts["screened" if fresh else "duplicate"] += 1
 
     def failed(self, ref: ObjectRef, screening: Screening | None, error: ScreeningError) -> None:

@@ -11,12 +11,15 @@ from typing import Any
 import boto3
 
 from screentest.screening.notices import SUBJECT, notice, wanted
+from screentest.screening.records import Record
 from screentest.screening.topic import Topic
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "notifications.md"
 
 BASE = {
     "bucket": "portraits",
+    "object": "s3://portraits/emo/1x1/a.jpg",
+    "screening": "emo-detect-v1#1x1#-",
     "key": "emo/1x1/a.jpg",
     "model": "emo-detect-v1",
     "ratio": "1x1",
@@ -53,7 +56,7 @@ class World:
     def tell_all(self) -> None:
         topic = Topic(lambda: self.sns, self.topic)
         for name, item in ITEMS.items():
-            topic.publish(notice(item | {"key": name}, "us-east-1"))
+            topic.publish(notice(Record.from_item(item | {"key": name}), "us-east-1"))
 
     def heard(self, url: str) -> set[str]:
         names = set()
@@ -88,8 +91,10 @@ def test_the_policies_of_the_document_are_among_those_tried() -> None:
 
 
 def test_what_the_topic_hears() -> None:
-    assert [name for name, item in ITEMS.items() if not wanted(item, "failures")] == ["pass"]
-    assert all(wanted(item, "all") for item in ITEMS.values())
+    assert [name for name, item in ITEMS.items() if not wanted(Record.from_item(item), "failures")] == [
+        "pass"
+    ]
+    assert all(wanted(Record.from_item(item), "all") for item in ITEMS.values())
 
 
 EXAMPLE = json.loads(re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)[0])
@@ -99,7 +104,7 @@ EMAIL = re.findall(r"```text\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)[0]
 def test_the_message_of_the_document_is_what_is_sent() -> None:
     version = EXAMPLE["screening"].split("#")[2]
     item = {name: value for name, value in EXAMPLE.items() if name != "console"} | {"version_id": version}
-    sent = notice(item, "eu-central-1")
+    sent = notice(Record.from_item(item), "eu-central-1")
     document = json.loads(sent.default)
     assert document.pop("version_id") == version
     assert document.pop("console").startswith(EXAMPLE["console"])

@@ -33,10 +33,11 @@ from screentest.screening.errors import (
     StoreUnavailable,
     Throttled,
 )
-from screentest.screening.models import ObjectRef, Screening
+from screentest.screening.models import ObjectRef, Screening, Verdict
 from screentest.screening.objects import Objects, TagsConflict
 from screentest.screening.presign import LIFETIME, Signer
 from screentest.screening.queue import CODE_ATTRIBUTE
+from screentest.screening.records import Result
 from screentest.screening.settings import Settings
 from screentest.screening.telemetry import Telemetry
 
@@ -544,10 +545,9 @@ def test_what_s3_says_has_one_meaning(
 
 def test_our_tags_are_such_as_s3_takes(cloud: Cloud) -> None:
     """moto checks characters, lengths and count as S3 documents them."""
-    hostile = {"verdict": "reject", "code": "<b>,[1]{}\n" + "é" * 300}
-    plan = tags.plan(
-        {}, [(EMO, hostile), (Screening.of("m" * 64, "3:4"), {"verdict": "pass", "ext_bbox": [1, 2, 3, 4]})]
-    )
+    hostile = Result(Verdict.REJECT, "", code="<b>,[1]{}\n" + "é" * 300)
+    passed = Result(Verdict.PASS, "", ext_bbox=(1, 2, 3, 4))
+    plan = tags.plan({}, [(EMO, hostile), (Screening.of("m" * 64, "3:4"), passed)])
     ref = ObjectRef(
         "uploads", "k", version_id=cloud.s3.put_object(Bucket="uploads", Key="k", Body=b"")["VersionId"]
     )
@@ -569,13 +569,11 @@ def test_the_table_lets_one_writer_win(cloud: Cloud) -> None:
     taken = records.claimed(claim, ref, EMO, now=1100, days=1)
     assert store.replace(taken, claim)
     assert not store.replace(records.claimed(claim, ref, EMO, now=1101, days=1), claim)
-    done = records.decided(taken, None, now=1102, code="X", message="m")
-    assert not store.note(taken | {"screened_at": done["screened_at"]}, notified_at="t"), "not decided yet"
+    done = taken.decided(Result.of_error("X", "m", now=1102))
+    assert not store.note(done, notified_at="t"), "not decided yet"
     assert store.replace(done, taken)
     assert store.note(done, notified_at="t")
-    assert store.get({"object": "s3://uploads/k", "screening": EMO.sort_key("v")}) == done | {
-        "notified_at": "t"
-    }
+    assert store.get(records.key(ref, EMO)) == done.noted(notified_at="t")
 
 
 def test_a_table_that_does_not_answer_is_unavailable(cloud: Cloud) -> None:

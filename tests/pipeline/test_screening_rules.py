@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from screentest.screening import events, notices, records, routes, tags
 from screentest.screening.breaker import Breaker, BreakerPolicy
 from screentest.screening.contract import Decision
-from screentest.screening.errors import BreakerOpen, UnreadableEvent
+from screentest.screening.errors import BreakerOpen, Throttled, UnreadableEvent
 from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict, is_later
-from screentest.screening.records import ClaimState, RescreenPolicy
+from screentest.screening.records import ClaimState, Record, RescreenPolicy, Result
 from screentest.screening.retry import Backoff
 from screentest.screening.routes import Routes
 
@@ -278,50 +278,50 @@ def ref(**more: Any) -> ObjectRef:
     return ObjectRef("uploads", "emo/1x1/a.jpg", **({"etag": "e1", "sequencer": "0B"} | more))
 
 
-def decided_item(of: ObjectRef, verdict: str = "pass", **more: Any) -> dict[str, Any]:
+def decided(of: ObjectRef, verdict: str = "pass", **more: Any) -> Record:
     claim = records.claimed(None, of, EMO, now=NOW - 10, days=1)
-    decision = (
-        Decision(Verdict(verdict), code=None if verdict == "pass" else "X") if verdict != "error" else None
-    )
-    return records.decided(claim, decision, now=NOW - 5, code="Timeout") | more
+    decision = Decision(Verdict(verdict), code=None if verdict == "pass" else "X")
+    error = Result.of_error("Timeout", None, now=NOW - 5)
+    result = error if verdict == "error" else Result.of_decision(decision, now=NOW - 5)
+    return Record.from_item(claim.decided(result).to_item() | more)
 
 
 def test_standings() -> None:
     versioned = ref(version_id="v1")
-    mine = decided_item(versioned)
+    mine = decided(versioned)
     assert records.claim_state(mine, versioned, NOW) is ClaimState.DUPLICATE
     claim = records.claimed(None, versioned, EMO, now=NOW, days=1)
     assert records.claim_state(claim, versioned, NOW + 1) is ClaimState.BUSY
     assert records.claim_state(claim, versioned, NOW + 77) is ClaimState.TAKEOVER
-    released = records.released(claim, code="Throttling", message="m", now=NOW)
+    released = claim.released(Throttled("m"), NOW)
     assert records.claim_state(released, versioned, NOW + 0.001) is ClaimState.TAKEOVER
-    assert not records.crashed(released)
-    assert records.crashed(claim)
+    assert not released.crashed
+    assert claim.crashed
 
     bare = ref()
-    assert records.claim_state(decided_item(bare), ref(sequencer="0C"), NOW) is ClaimState.NEWER
-    assert records.claim_state(decided_item(bare), ref(sequencer="0A"), NOW) is ClaimState.STALE
-    assert records.claim_state(decided_item(bare), ref(sequencer="0B0"), NOW) is ClaimState.DUPLICATE
+    assert records.claim_state(decided(bare), ref(sequencer="0C"), NOW) is ClaimState.NEWER
+    assert records.claim_state(decided(bare), ref(sequencer="0A"), NOW) is ClaimState.STALE
+    assert records.claim_state(decided(bare), ref(sequencer="0B0"), NOW) is ClaimState.DUPLICATE
     no_order = ref(sequencer=None, etag="e2", last_modified=None)
-    assert records.claim_state(decided_item(bare), no_order, NOW) is ClaimState.UNCLEAR
+    assert records.claim_state(decided(bare), no_order, NOW) is ClaimState.UNCLEAR
     by_time = ref(sequencer=None, etag="e2", last_modified="2026-11-21T10:00:00.000Z")
-    older = decided_item(bare, last_modified="2026-11-21T09:00:00.000Z")
+    older = decided(bare, last_modified="2026-11-21T09:00:00.000Z")
     assert records.claim_state(older, by_time, NOW) is ClaimState.NEWER
-    newer = decided_item(bare, last_modified="2026-11-21T11:00:00.000Z")
+    newer = decided(bare, last_modified="2026-11-21T11:00:00.000Z")
     assert records.claim_state(newer, by_time, NOW) is ClaimState.STALE
 
 
 def test_which_verdicts_are_asked_for_again() -> None:
     versioned = ref(version_id="v1")
-    error = decided_item(versioned, "error")
+    error = decided(versioned, "error")
     assert records.claim_state(error, versioned, NOW) is ClaimState.DUPLICATE
     assert records.claim_state(error, versioned, NOW + 1000) is ClaimState.TAKEOVER
     later = RescreenPolicy(before=records.timestamp(NOW))
     assert records.claim_state(error, versioned, NOW, later) is ClaimState.TAKEOVER
-    assert records.claim_state(decided_item(versioned), versioned, NOW, later) is ClaimState.DUPLICATE
+    assert records.claim_state(decided(versioned), versioned, NOW, later) is ClaimState.DUPLICATE
     everything = RescreenPolicy(records.timestamp(NOW), frozenset(Verdict))
     before = RescreenPolicy(records.timestamp(NOW - 100))
-    assert records.claim_state(decided_item(versioned), versioned, NOW, everything) is ClaimState.TAKEOVER
+    assert records.claim_state(decided(versioned), versioned, NOW, everything) is ClaimState.TAKEOVER
     assert records.claim_state(error, versioned, NOW, before) is ClaimState.DUPLICATE
 
 
@@ -340,18 +340,19 @@ def test_a_claim_keeps_the_former_verdict_and_never_an_empty_attribute(
     first: ObjectRef, second: ObjectRef, verdict: str | None
 ) -> None:
     assume(first.version_id == second.version_id)
-    before = decided_item(first, verdict) if verdict else records.claimed(None, first, EMO, now=NOW, days=1)
+    before = decided(first, verdict) if verdict else records.claimed(None, first, EMO, now=NOW, days=1)
     after = records.claimed(before, second, EMO, now=NOW + 200, days=1)
-    assert all(value not in (None, "") for value in after.values())
-    assert after.get("verdict") == verdict
-    assert after["lease_until"] > NOW + 200
+    item = after.to_item()
+    assert all(value not in (None, "") for value in item.values())
+    assert item.get("verdict") == verdict
+    assert item["lease_until"] > NOW + 200
     if not second.version_id:
-        assert after.get("sequencer") in (second.sequencer, before.get("sequencer"))
-    final = records.decided(after, Decision(Verdict.PASS, face_bbox=(1, 2, 3, 4)), now=NOW + 201)
-    assert final["verdict"] == "pass"
-    assert (
-        not {"lease_until", "code", "message", "notified_at", "tags", "deaths", "cause_code"} & final.keys()
-    )
+        assert after.ref.sequencer in (second.sequencer, before.ref.sequencer)
+    passed = Result.of_decision(Decision(Verdict.PASS, face_bbox=(1, 2, 3, 4)), now=NOW + 201)
+    final = after.decided(passed)
+    assert final.is_decided
+    stale = {"lease_until", "code", "message", "notified_at", "tags", "deaths", "cause_code"}
+    assert not stale & final.to_item().keys()
 
 
 def test_an_item_says_what_the_design_promises() -> None:
@@ -360,7 +361,8 @@ def test_an_item_says_what_the_design_promises() -> None:
     decision = Decision(
         Verdict.REJECT, code="InvalidFile.NoHuman", message="m" * 5000, request_id="r", image_count=1
     )
-    item = records.decided(claim, decision, now=NOW, detector="d", rules_version="1", latency_ms=12)
+    facts: dict[str, Any] = {"detector": "d", "rules_version": "1", "latency_ms": 12}
+    item = claim.decided(Result.of_decision(decision, now=NOW, **facts)).to_item()
     assert set(item) == {
         *(
             "object",
@@ -395,16 +397,26 @@ forged = st.dictionaries(
     st.just("pass"),
     max_size=3,
 )
-boxes = st.lists(st.integers(0, 7000), min_size=4, max_size=4)
+boxes = st.tuples(*[st.integers(0, 7000)] * 4)
+
+
+def result(verdict: str, **more: Any) -> Result:
+    return Result(Verdict(verdict), records.timestamp(NOW), **more)
+
+
 outcomes = st.one_of(
     st.none(),
-    st.fixed_dictionaries(
-        {"verdict": st.just("pass")},
-        optional={"face_bbox": boxes, "ext_bbox": boxes, "body_style": st.just("full")},
+    st.builds(
+        result,
+        st.just("pass"),
+        face_bbox=st.none() | boxes,
+        ext_bbox=st.none() | boxes,
+        body_style=st.none() | st.just("full"),
     ),
-    st.fixed_dictionaries(
-        {"verdict": st.sampled_from(["reject", "error"])},
-        optional={"code": st.text(min_size=1, max_size=300)},
+    st.builds(
+        result,
+        st.sampled_from(["reject", "error"]),
+        code=st.none() | st.text(min_size=1, max_size=300),
     ),
 )
 screenings = st.lists(
@@ -433,7 +445,7 @@ def test_tags_whatever_is_there(user: dict[str, str], theirs: dict[str, str], ve
     if len(kept) < 10:
         assert ("screentest" in ours) is complete
     if complete and "screentest" in ours:
-        found = [item["verdict"] for _, item in verdicts]
+        found = [item.verdict for _, item in verdicts]
         passed = all(verdict == "pass" for verdict in found)
         assert ours["screentest"] == ("pass" if passed else "error" if "error" in found else "reject")
     assert plan.changed is (plan.tags != current)
@@ -463,8 +475,8 @@ def test_what_gives_way_first(user: dict[str, str], verdicts: Any) -> None:
 
 
 def test_tags_as_documented() -> None:
-    passed = {"verdict": "pass", "face_bbox": [302, 286, 610, 593], "ext_bbox": [71, 9, 840, 778]}
-    rejected = {"verdict": "reject", "code": "InvalidFile.FacePose"}
+    passed = result("pass", face_bbox=(302, 286, 610, 593), ext_bbox=(71, 9, 840, 778))
+    rejected = result("reject", code="InvalidFile.FacePose")
     plan = tags.plan({"owner": "me", "screentest": "pass"}, [(EMO, passed), (EMOJI, rejected)])
     assert plan.tags == {
         "owner": "me",
@@ -475,7 +487,7 @@ def test_tags_as_documented() -> None:
         "screentest:emoji-detect-v1": "reject",
         "screentest:emoji-detect-v1:code": "InvalidFile.FacePose",
     }
-    assert tags.plan({}, [(AA, {"verdict": "pass", "body_style": "half"})]).tags == {
+    assert tags.plan({}, [(AA, result("pass", body_style="half"))]).tags == {
         "screentest": "pass",
         "screentest:animate-anyone-detect-gen2": "pass",
         "screentest:animate-anyone-detect-gen2:body": "half",
@@ -484,16 +496,16 @@ def test_tags_as_documented() -> None:
 
 def test_no_room_for_the_gate() -> None:
     full = {f"t{n}": "x" for n in range(10)}
-    plan = tags.plan(full, [(EMO, {"verdict": "pass"})])
+    plan = tags.plan(full, [(EMO, result("pass"))])
     assert (plan.tags, plan.status, plan.changed) == (full, "no-room", False)
 
 
 # Notices -------------------------------------------------------------------------------------------------------------
 
 
-def reject(**more: Any) -> dict[str, Any]:
-    item = decided_item(ref(version_id="v1", size=9), "reject")
-    return item | {"code": "InvalidFile.NoHuman", "message": "nobody", "image_count": 1} | more
+def reject(**more: Any) -> Record:
+    facts = {"code": "InvalidFile.NoHuman", "message": "nobody", "image_count": 1}
+    return decided(ref(version_id="v1", size=9), "reject", **facts | more)
 
 
 def test_a_notice_as_documented() -> None:
@@ -514,7 +526,7 @@ def test_a_notice_as_documented() -> None:
     assert notice.subject.isascii()
     assert "InvalidFile.NoHuman" in notice.email
     assert "What to do:" in notice.email
-    assert "code" not in notices.notice(decided_item(ref()), "us-east-1").attributes
+    assert "code" not in notices.notice(decided(ref()), "us-east-1").attributes
     assert "console.amazonaws.cn" in notices.notice(reject(), "cn-north-1").email
 
 
@@ -534,7 +546,7 @@ def test_hostile_text_forges_no_line_of_a_mail_and_no_field_of_a_message(
 
 
 def test_a_full_set_of_tags_is_told_as_an_error_of_its_own() -> None:
-    notice = notices.no_room(decided_item(ref()) | {"tags": "no-room"}, "us-east-1")
+    notice = notices.no_room(decided(ref(), tags="no-room"), "us-east-1")
     assert (notice.attributes["verdict"], notice.attributes["code"]) == ("error", "TagLimit")
     assert "'pass'" in json.loads(notice.default)["message"]
 

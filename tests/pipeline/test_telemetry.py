@@ -14,7 +14,8 @@ from template.cloudformation import effective, resources
 from screentest.screening import bootstrap, events
 from screentest.screening.batch import Pipeline
 from screentest.screening.errors import SettingsError, StoreUnavailable
-from screentest.screening.models import ObjectRef, Trigger
+from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict
+from screentest.screening.records import Record, Result
 from screentest.screening.screen import Report
 from screentest.screening.telemetry import Telemetry
 
@@ -29,6 +30,11 @@ class Context:
         return 60_000
 
 
+def decided(verdict: str, trigger: Trigger) -> Record:
+    result = Result(Verdict(verdict), "2026-11-21T10:00:00.000Z")
+    return Record(ref(trigger), Screening("emo-detect-v1", "1:1"), result=result)
+
+
 class Ear:
     """The metrics, and CloudWatch's sum of what the alarm looks at over one period."""
 
@@ -37,7 +43,7 @@ class Ear:
         self.telemetry = Telemetry(Logger(service=STACK, stream=io.StringIO()), stream=self.metrics)
 
     def item(self, trigger: Trigger, verdict: str = "pass") -> None:
-        self.telemetry.screened({"verdict": verdict, "trigger": str(trigger)}, fresh=True)
+        self.telemetry.screened(decided(verdict, trigger), fresh=True)
 
     def trouble(self, trigger: Trigger) -> None:
         self.telemetry.failed(ref(trigger), None, StoreUnavailable("no table"))
@@ -106,7 +112,7 @@ def test_the_trouble_of_others_is_not_about_uploads(ear: Ear, other: Trigger) ->
 
 def test_silence_without_uploads_is_quiet(ear: Ear) -> None:
     ear.telemetry.ignored(ref(), "no route")
-    ear.telemetry.screened({"verdict": "pass", "trigger": "upload"}, fresh=False)
+    ear.telemetry.screened(decided("pass", Trigger.UPLOAD), fresh=False)
     assert ear.hears() is None
 
 

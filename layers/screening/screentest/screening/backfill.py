@@ -168,10 +168,11 @@ class Tasks:
         if not screenings:
             self._telemetry.ignored(ref, "no route")
             return "Succeeded", "skipped: no route for its key"
-        items = {
-            screening.sort_key(ref.version_id): self._screener.table.get(records.key(ref, screening)) or {}
+        stored = {
+            screening.sort_key(ref.version_id): self._screener.table.get(records.key(ref, screening))
             for screening in screenings
         }
+        items = {name: record.to_item() for name, record in stored.items() if record is not None}
         reasons = needed(ref, screenings, items, self._screener.rules_version)
         if not reasons & only:
             return "Succeeded", "skipped: " + ("not asked for" if reasons else "screened already")
@@ -190,12 +191,8 @@ def _result(report: Report) -> tuple[ResultCode, str]:
         f"{item['model']}: {item['verdict']}" + (f" {item['code']}" if item.get("code") else "")
         for item in report.items
     ]
-    failed = any(
-        item["verdict"] == Verdict.ERROR and item.get("code") != ObjectGone.code for item in report.items
-    )
-    return "PermanentFailure" if failed else "Succeeded", "; ".join(
-        words
-    ) or "skipped: a later upload is there"
+    code: ResultCode = "PermanentFailure" if report.has_error else "Succeeded"
+    return code, "; ".join(words) or "skipped: a later upload is there"
 
 
 def _why(error: ScreeningError) -> str:

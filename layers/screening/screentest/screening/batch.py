@@ -98,9 +98,27 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class _PoisonCandidate:
-    message: Message
+class Done:
+    """The message can be deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The message must come again, or move on to the dead-letter queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoisonCandidate:
+    """An earlier attempt at the message crashed: handle it alone, after the others.
+
+    Attributes:
+        crashes: so far.
+    """
+
     crashes: int
+
+
+Handled = Done | Returned | PoisonCandidate
 
 
 class Pipeline:
@@ -155,8 +173,8 @@ class Pipeline:
         attempt = Attempt(will_be_redelivered=False, remaining=remaining)
         reports = list(self._pool.map(lambda ref: self.screener.screen(ref, attempt), refs))
         for report in reports:
-            for trouble in report.failures:
-                raise trouble
+            for failure in report.failures:
+                raise failure
         return [item for report in reports for item in report.items]
 
     # From the queue ------------------------------------------------------------------------------------------------
@@ -171,51 +189,43 @@ class Pipeline:
                 self._unreadable(record, error)
                 failed[str(record.get("messageId", ""))] = None
 
-        def handle(group: list[Message]) -> list[tuple[Message, bool | _PoisonCandidate]]:
+        def handle(group: list[Message]) -> list[tuple[Message, Handled]]:
             return [(message, self._handle(message, remaining, alone=False)) for message in group]
 
-        done: list[Message] = []
-        poison_candidates: list[_PoisonCandidate] = []
-        for results in self._pool.map(handle, _grouped(messages)):
-            for message, result in results:
-                if isinstance(result, _PoisonCandidate):
-                    poison_candidates.append(result)
-                elif result:
-                    done.append(message)
-                else:
-                    failed[message.id] = None
-        if poison_candidates:
-            self._finish(done)
-        for candidate in sorted(poison_candidates, key=lambda candidate: candidate.crashes):
-            if self._handle(candidate.message, remaining, alone=True) is True:
-                self._finish([candidate.message])
+        handled = [pair for group in self._pool.map(handle, _grouped(messages)) for pair in group]
+        candidates = [
+            (result.crashes, message) for message, result in handled if isinstance(result, PoisonCandidate)
+        ]
+        failed |= {message.id: None for message, result in handled if isinstance(result, Returned)}
+        if candidates:
+            self._finish([message for message, result in handled if isinstance(result, Done)])
+        for _, message in sorted(candidates, key=lambda candidate: candidate[0]):
+            if isinstance(self._handle(message, remaining, alone=True), Done):
+                self._finish([message])
             else:
-                failed[candidate.message.id] = None
+                failed[message.id] = None
         return list(failed)
 
-    def _handle(
-        self, message: Message, remaining: Callable[[], float], *, alone: bool
-    ) -> bool | _PoisonCandidate:
-        """True when the message is done with, False when it must come again."""
+    def _handle(self, message: Message, remaining: Callable[[], float], *, alone: bool) -> Handled:
         try:
-            if not alone and message.receives > 1 and message.receives <= self._max_receives - LAST_ATTEMPTS:
+            if not alone and 1 < message.receives <= self._max_receives - LAST_ATTEMPTS:
                 crashes = max((self.screener.crash_count(ref) for ref in message.refs), default=0)
                 if crashes:
-                    return _PoisonCandidate(message, crashes)
+                    return PoisonCandidate(crashes)
             reports = [self.screener.screen(ref, self._attempt(message, remaining)) for ref in message.refs]
         except ScreeningError as error:
             for ref in message.refs:
                 self.telemetry.failed(ref, None, error)
             reports = [Report(failures=(error,))]
-        except Exception as error:  # noqa: BLE001 - one message's defect must not take its batch along
+        except Exception as error:  # noqa: BLE001 - one message's defect must not fail its batch
             self.telemetry.defect(message.id, error, {ref.trigger for ref in message.refs})
             self._delay(message, [])
-            return False
-        failures = [trouble for report in reports for trouble in report.failures]
+            return Returned()
+        failures = [failure for report in reports for failure in report.failures]
         if not failures and not any(report.exhausted for report in reports):
-            return True
+            return Done()
         self._delay(message, failures)
-        return False
+        return Returned()
 
     def _attempt(self, message: Message, remaining: Callable[[], float]) -> Attempt:
         def dead_letter(code: str) -> None:
@@ -237,10 +247,10 @@ class Pipeline:
 
     def _delay(self, message: Message, failures: Iterable[ScreeningError]) -> None:
         found = list(failures)
-        at_least = max((trouble.retry_after or 0.0 for trouble in found), default=0.0)
+        at_least = max((failure.retry_after or 0.0 for failure in found), default=0.0)
         if message.receives > self._max_receives - LAST_ATTEMPTS:
             wait = _SOON
-        elif found and all(isinstance(trouble, Busy | OutOfTime) for trouble in found):
+        elif found and all(isinstance(failure, Busy | OutOfTime) for failure in found):
             wait = max(1, round(at_least + 0.5))
         else:
             wait = self._backoff.after(message.receives, at_least)

@@ -21,9 +21,10 @@ from screentest.screening.batch import INFERENCE_THREADS, THREADS, Context, Pipe
 from screentest.screening.client import DetectionClient
 from screentest.screening.errors import SettingsError
 from screentest.screening.objects import Objects
+from screentest.screening.ports import Detector
 from screentest.screening.presign import Signer
 from screentest.screening.queue import UploadQueue
-from screentest.screening.screen import Detector, Screener
+from screentest.screening.screen import Screener
 from screentest.screening.settings import SELF_HOSTED, Settings
 from screentest.screening.table import VerdictTable
 from screentest.screening.telemetry import Telemetry

@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from urllib.parse import quote
 
+from screentest.screening.errors import ScreeningError
 from screentest.screening.models import NO_VERSION, Verdict
 from screentest.screening.reasons import explain
+from screentest.screening.records import Item, Record
 
 SUBJECT: Final = "Screentest: a picture needs attention"
 """Fixed and ASCII: a subject made of keys could be refused by SNS, or be used to write mails in our name."""
@@ -40,16 +42,20 @@ class Notice:
     subject: str = SUBJECT
 
 
-def wanted(item: Mapping[str, Any], notify_on: Literal["failures", "all"]) -> bool:
+def wanted(record: Record, notify_on: Literal["failures", "all"]) -> bool:
     """Whether the topic is to hear of this verdict."""
-    return notify_on == "all" or item.get("verdict") != Verdict.PASS
+    return notify_on == "all" or record.result is None or record.result.verdict is not Verdict.PASS
 
 
-def notice(item: Mapping[str, Any], region: str) -> Notice:
+def notice(record: Record, region: str) -> Notice:
     """The message for a verdict."""
+    return _notice(record.document(), region)
+
+
+def _notice(item: Item, region: str) -> Notice:
     names = ("verdict", "model", "bucket", "trigger", "code")
     link = console_link(item, region)
-    document = {name: value for name, value in item.items() if not _is_inner(name)} | {"console": link}
+    document = item | {"console": link}
     return Notice(
         attributes={name: str(item[name]) for name in names if item.get(name)},
         default=json.dumps(document, ensure_ascii=False, separators=(",", ":")),
@@ -57,9 +63,10 @@ def notice(item: Mapping[str, Any], region: str) -> Notice:
     )
 
 
-def no_room(item: Mapping[str, Any], region: str) -> Notice:
+def no_room(record: Record, region: str) -> Notice:
     """The message that says that the gate could not be written, whatever the verdict is."""
-    return notice(
+    item = record.document()
+    return _notice(
         {name: value for name, value in item.items() if name not in ("face_bbox", "ext_bbox", "body_style")}
         | {
             "verdict": Verdict.ERROR.value,
@@ -71,20 +78,21 @@ def no_room(item: Mapping[str, Any], region: str) -> Notice:
     )
 
 
-def untagged(item: Mapping[str, Any], region: str, *, code: str, message: str) -> Notice:
+def untagged(record: Record, region: str, failure: ScreeningError) -> Notice:
     """The message that says that tags could not be written, whatever the verdict is."""
-    return notice(
-        dict(item)
+    item = record.document()
+    return _notice(
+        item
         | {
             "verdict": Verdict.ERROR.value,
-            "code": code,
-            "message": f"The verdict is '{item['verdict']}', but its tags could not be written: {message}",
+            "code": failure.code,
+            "message": f"The verdict is '{item['verdict']}', but its tags could not be written: {failure.message}",
         },
         region,
     )
 
 
-def console_link(item: Mapping[str, Any], region: str) -> str:
+def console_link(item: Item, region: str) -> str:
     """The object in the S3 console."""
     domain = "console.amazonaws.cn" if region.startswith("cn-") else "console.aws.amazon.com"
     version = f"&versionId={quote(item['version_id'], safe='')}" if item.get("version_id") else ""
@@ -94,11 +102,7 @@ def console_link(item: Mapping[str, Any], region: str) -> str:
     )
 
 
-def _is_inner(name: str) -> bool:
-    return name in ("lease_until", "deaths") or name.startswith("cause_")
-
-
-def _email(item: Mapping[str, Any], link: str) -> str:
+def _email(item: Item, link: str) -> str:
     verdict, model = item["verdict"], str(item["model"])
     ratio = str(item.get("ratio", "-")).replace("x", ":")
     reason = explain(item.get("code"), model, ratio=None if ratio == "-" else ratio)

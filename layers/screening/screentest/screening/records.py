@@ -1,30 +1,30 @@
-"""The verdict item: its schema, and the pure rules of claiming it.
+"""The verdict record: one screening of one version of an object, its stored form, and the pure rules of claiming it.
 
-One item a screening and version. `lease_until` is there from the claim until the verdict is written: an item that
-has it is not decided for its `sequencer`, whatever former verdict it still shows. A failure that was handled leaves
-`lease_until` in the past together with `cause_code`; a lease that ran out without a cause is an attempt that died.
+`lease_until` is stored from the claim until the verdict is written: a record with a lease is not decided for its
+upload, whatever former verdict it still shows. A failure that was handled gives the lease back (`lease_until` in the
+past) together with its cause; a lease that ran out without a cause is an attempt that crashed.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any, Final
 
-from screentest.screening.contract import Decision
-from screentest.screening.errors import AccessDenied
-from screentest.screening.models import ObjectRef, Screening, Verdict, is_later
+from screentest.screening.contract import Box, Decision
+from screentest.screening.errors import AccessDenied, Crashed, ObjectGone, ScreeningError
+from screentest.screening.models import NO_VERSION, ObjectRef, Screening, Trigger, Verdict, is_later
 
 Item = dict[str, Any]
 """Attributes by name: text, numbers, lists of numbers. What is unknown is absent."""
 
 LEASE: Final = 75.0
-"""Seconds; longer than the function's time-out of 60, so that whoever holds a lease that has run out is dead."""
+"""Seconds; longer than the function's time-out of 60, so that a lease that has run out has no living owner."""
 
-ERROR_STANDS: Final = 900.0
+ERROR_VALID: Final = 900.0
 """Seconds for which a recorded `error` answers duplicates; later ones try again."""
 
 UNSETTLED: Final = frozenset({AccessDenied.code})
@@ -33,52 +33,12 @@ UNSETTLED: Final = frozenset({AccessDenied.code})
 LONGEST_MESSAGE: Final = 1000
 """Characters kept of a detector's message."""
 
+NOT_ATTEMPTED: Final = "NotAttempted"
+"""Code of an `error` whose every attempt failed before the detector could be asked."""
+
 VERSION: Final = ("lease_until", "attempts", "sequencer", "screened_at", "cause_code", "etag")
 """Optimistic lock: attributes that no two states of an item share. A write is conditional on exactly the state that was
 read."""
-
-
-@dataclass(frozen=True, slots=True)
-class RescreenPolicy:
-    """Which stored verdicts are screened again rather than returned.
-
-    Attributes:
-        before: `YYYY-MM-DDTHH:MM:SS.mmmZ`; verdicts of an earlier time only.
-        verdicts: of these kinds only.
-        rules_version: passes and rejections by other rules too; None for none of them.
-    """
-
-    before: str
-    verdicts: frozenset[Verdict] = frozenset({Verdict.ERROR})
-    rules_version: str | None = None
-
-    def applies_to(self, item: Mapping[str, Any]) -> bool:
-        """Whether this stored verdict is to be replaced."""
-        if str(item.get("screened_at", "")) >= self.before:
-            return False
-        outdated = (
-            self.rules_version is not None
-            and item.get("verdict") in (Verdict.PASS, Verdict.REJECT)
-            and item.get("rules_version") != self.rules_version
-        )
-        return outdated or item.get("verdict") in self.verdicts
-
-
-class ClaimState(Enum):
-    """What a claim finds."""
-
-    DUPLICATE = auto()
-    """Decided already."""
-    BUSY = auto()
-    """Somebody is at work, or died less than a lease ago."""
-    TAKEOVER = auto()
-    """Nobody is at work any more, or the stored verdict is to be replaced."""
-    NEWER = auto()
-    """The item is of an earlier upload under the same key."""
-    STALE = auto()
-    """The item is of a later upload under the same key."""
-    UNCLEAR = auto()
-    """Two uploads under one key, and nothing that orders them: the bucket must be asked which is there."""
 
 
 def timestamp(seconds: float) -> str:
@@ -99,36 +59,274 @@ def key(ref: ObjectRef, screening: Screening) -> dict[str, str]:
     return {"object": ref.uri, "screening": screening.sort_key(ref.version_id)}
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why an attempt gave its lease back."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A claim on the record.
+
+    Attributes:
+        until: seconds since 1970.
+        cause: the failure with which it was given back; None while it is held, and after a crash.
+    """
+
+    until: float
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A verdict with all that is known about it; the fields are attributes of the item.
+
+    Attributes:
+        screened_at: `YYYY-MM-DDTHH:MM:SS.mmmZ`.
+        detector: `self-hosted/VERSION` or the host.
+        latency_ms: of the detector call.
+        tags: `written`, `trimmed`, `no-room`, `failed` or `object-gone`.
+        notified_at: when the topic was told.
+    """
+
+    verdict: Verdict
+    screened_at: str
+    code: str | None = None
+    message: str | None = None
+    face_bbox: Box | None = None
+    ext_bbox: Box | None = None
+    body_style: str | None = None
+    detector: str | None = None
+    rules_version: str | None = None
+    request_id: str | None = None
+    image_count: int | None = None
+    latency_ms: int | None = None
+    tags: str | None = None
+    notified_at: str | None = None
+
+    @classmethod
+    def of_decision(cls, decision: Decision, *, now: float, **facts: Any) -> Result:
+        """The detector's verdict. `facts` are further fields."""
+        return cls(
+            verdict=decision.verdict,
+            screened_at=timestamp(now),
+            code=decision.code,
+            message=_shortened(decision.message),
+            face_bbox=decision.face_bbox,
+            ext_bbox=decision.ext_bbox,
+            body_style=decision.body_style,
+            request_id=decision.request_id,
+            image_count=decision.image_count,
+            **facts,
+        )
+
+    @classmethod
+    def of_error(cls, code: str, message: str | None, *, now: float, **facts: Any) -> Result:
+        """The verdict `error`: the picture could not be judged."""
+        return cls(Verdict.ERROR, timestamp(now), code=code, message=_shortened(message), **facts)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether an operator has to act: an `error` other than that of an object that was deleted or overwritten."""
+        return self.verdict is Verdict.ERROR and self.code != ObjectGone.code
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One screening of one version. Changes return a new record.
+
+    Attributes:
+        attempts: claims since the upload, or since the last verdict.
+        expires_at: seconds since 1970, after which the table forgets it.
+        crashes: attempts at this upload that ended without a verdict and without a cause.
+        lease: None exactly when the record is decided.
+        result: of this upload when there is no lease; else the former one, still readable.
+        others: attributes that this version does not know, kept as they are.
+    """
+
+    ref: ObjectRef
+    screening: Screening
+    attempts: int = 1
+    expires_at: int | None = None
+    crashes: int = 0
+    lease: Lease | None = None
+    result: Result | None = None
+    others: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Record:
+        """The record of a stored item."""
+        sort_key = str(item["screening"]).split("#", 2)
+        model, ratio, version = (*sort_key, *["-"] * (3 - len(sort_key)))
+        bucket, _, path = str(item["object"]).removeprefix("s3://").partition("/")
+        ref = {name: item[name] for name in _REF if name in item}
+        ref |= {"bucket": item.get("bucket", bucket), "key": item.get("key", path)}
+        if version != NO_VERSION:
+            ref.setdefault("version_id", version)
+        ratio = str(item.get("ratio", ratio))
+        return cls(
+            ref=ObjectRef(**ref | {"trigger": _member(Trigger, item.get("trigger")) or Trigger.UPLOAD}),
+            screening=Screening(
+                str(item.get("model", model)), None if ratio == "-" else ratio.replace("x", ":")
+            ),
+            attempts=item.get("attempts", 0),
+            expires_at=item.get("expires_at"),
+            crashes=item.get("deaths", 0),
+            lease=_lease(item),
+            result=_result(item),
+            others={name: value for name, value in item.items() if name not in _ATTRIBUTES},
+        )
+
+    def to_item(self) -> Item:
+        """The stored form, without what is unknown: DynamoDB's indexes and readers take an empty value for a fact."""
+        item: Item = dict(self.others)
+        item |= key(self.ref, self.screening)
+        item |= _known(self.ref)
+        item |= {"model": self.screening.model, "ratio": self.screening.ratio_key}
+        if self.result is not None:
+            item |= _known(self.result)
+        if self.attempts:
+            item["attempts"] = self.attempts
+        if self.expires_at is not None:
+            item["expires_at"] = self.expires_at
+        if self.crashes:
+            item["deaths"] = self.crashes
+        if self.lease is not None:
+            item["lease_until"] = self.lease.until
+            if self.lease.cause is not None:
+                item |= {"cause_code": self.lease.cause.code, "cause_message": self.lease.cause.message}
+        return item
+
+    def document(self) -> Item:
+        """What others may read: the item without what only the claim rules use."""
+        return {name: value for name, value in self.to_item().items() if name not in _INNER}
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether there is a verdict on this upload."""
+        return self.lease is None and self.result is not None
+
+    @property
+    def crashed(self) -> bool:
+        """Whether the last attempt ended without a verdict and without a cause. Also true of one that is running."""
+        return self.lease is not None and self.lease.cause is None
+
+    def last_cause(self) -> Cause:
+        """Why the last attempt came to nothing."""
+        if self.crashed:
+            return Cause(Crashed.code, "the function died on the last attempt at this picture")
+        if self.lease is not None and self.lease.cause is not None:
+            return self.lease.cause
+        return Cause(NOT_ATTEMPTED, "the cause is not known")
+
+    def released(self, error: ScreeningError, now: float) -> Record:
+        """After a failure that was handled: the lease is over, and its cause is known."""
+        return replace(self, lease=Lease(round(now, 3), Cause(error.code, error.message[:LONGEST_MESSAGE])))
+
+    def decided(self, result: Result) -> Record:
+        """With its verdict. Nothing of the claim is left, nor of a former verdict."""
+        return replace(self, lease=None, crashes=0, result=result)
+
+    def noted(self, **attributes: str) -> Record:
+        """With further facts about its verdict: `tags`, `notified_at`."""
+        assert self.result is not None
+        return replace(self, result=replace(self.result, **attributes))  # type: ignore[arg-type]  # text all
+
+
+def claimed(seen: Record | None, ref: ObjectRef, screening: Screening, *, now: float, days: int) -> Record:
+    """The record as a claim leaves it: the former verdict stays readable until there is a new one."""
+    # The random part tells two claims of one moment apart.
+    lease = Lease(round(now + LEASE + random.random(), 6))  # noqa: S311 - not a secret
+    expires_at = int(now) + days * 86_400
+    if seen is None:
+        return Record(ref, screening, expires_at=expires_at, lease=lease)
+    claim = replace(seen, screening=screening, attempts=1, expires_at=expires_at, lease=lease)
+    if _order(seen, ref) is not None:
+        return replace(claim, ref=ref, crashes=0)
+    return replace(
+        claim,
+        ref=replace(seen.ref, **_known_fields(ref)),
+        attempts=seen.attempts + 1 if seen.lease else 1,
+        crashes=seen.crashes + seen.crashed,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RescreenPolicy:
+    """Which stored verdicts are screened again rather than returned.
+
+    Attributes:
+        before: `YYYY-MM-DDTHH:MM:SS.mmmZ`; verdicts of an earlier time only.
+        verdicts: of these kinds only.
+        rules_version: passes and rejections by other rules too; None for none of them.
+    """
+
+    before: str
+    verdicts: frozenset[Verdict] = frozenset({Verdict.ERROR})
+    rules_version: str | None = None
+
+    def applies_to(self, result: Result) -> bool:
+        """Whether this stored verdict is to be replaced."""
+        if result.screened_at >= self.before:
+            return False
+        outdated = (
+            self.rules_version is not None
+            and result.verdict is not Verdict.ERROR
+            and result.rules_version != self.rules_version
+        )
+        return outdated or result.verdict in self.verdicts
+
+
+class ClaimState(Enum):
+    """What a claim finds."""
+
+    DUPLICATE = auto()
+    """Decided already."""
+    BUSY = auto()
+    """Another attempt is running, or crashed less than a lease ago."""
+    TAKEOVER = auto()
+    """No attempt is running any more, or the stored verdict is to be replaced."""
+    NEWER = auto()
+    """The record is of an earlier upload under the same key."""
+    STALE = auto()
+    """The record is of a later upload under the same key."""
+    UNCLEAR = auto()
+    """Two uploads under one key without an order: the bucket must be asked which is there."""
+
+
 def claim_state(
-    item: Mapping[str, Any], ref: ObjectRef, now: float, rescreen: RescreenPolicy | None = None
+    record: Record, ref: ObjectRef, now: float, rescreen: RescreenPolicy | None = None
 ) -> ClaimState:
-    """Classify an event against the item that its claim found."""
-    order = _order(item, ref)
+    """Classify an event against the stored record."""
+    order = _order(record, ref)
     if order is not None:
         return order
-    lease = lease_of(item)
-    if lease is not None:
-        return ClaimState.BUSY if lease > now else ClaimState.TAKEOVER
-    if "verdict" not in item or (rescreen and rescreen.applies_to(item)):
+    if record.lease is not None:
+        return ClaimState.BUSY if record.lease.until > now else ClaimState.TAKEOVER
+    result = record.result
+    if result is None or (rescreen and rescreen.applies_to(result)):
         return ClaimState.TAKEOVER
-    if item["verdict"] == Verdict.ERROR and item.get("code") in UNSETTLED:
-        return ClaimState.TAKEOVER
-    if item["verdict"] == Verdict.ERROR and seconds(str(item.get("screened_at", ""))) < now - ERROR_STANDS:
+    if result.verdict is Verdict.ERROR and (
+        result.code in UNSETTLED or seconds(result.screened_at) < now - ERROR_VALID
+    ):
         return ClaimState.TAKEOVER
     return ClaimState.DUPLICATE
 
 
-def _order(item: Mapping[str, Any], ref: ObjectRef) -> ClaimState | None:
-    """None where item and event are of the same upload."""
+def _order(record: Record, ref: ObjectRef) -> ClaimState | None:
+    """None where record and event are of the same upload."""
     if ref.version_id:
         return None
-    mine, its = ref.sequencer, item.get("sequencer")
-    if mine and its:
-        if is_later(mine, its):
+    there = record.ref
+    if ref.sequencer and there.sequencer:
+        if is_later(ref.sequencer, there.sequencer):
             return ClaimState.NEWER
-        return ClaimState.STALE if is_later(its, mine) else None
-    if ref.etag and item.get("etag") and ref.etag != item["etag"]:
-        mine, its = ref.last_modified, item.get("last_modified")
+        return ClaimState.STALE if is_later(there.sequencer, ref.sequencer) else None
+    if ref.etag and there.etag and ref.etag != there.etag:
+        mine, its = ref.last_modified, there.last_modified
         # Whole seconds: events and objects are stamped by different clocks within one.
         if mine and its and mine[:19] != its[:19]:
             return ClaimState.NEWER if mine > its else ClaimState.STALE
@@ -136,132 +334,53 @@ def _order(item: Mapping[str, Any], ref: ObjectRef) -> ClaimState | None:
     return None
 
 
-def lease_of(item: Mapping[str, Any]) -> float | None:
-    """Seconds since 1970 until which somebody works on the item; None where nobody does."""
-    value = item.get("lease_until")
-    if isinstance(value, str):
-        return seconds(value)
-    return float(value) if value is not None else None
+_REF: Final = tuple(name.name for name in fields(ObjectRef))
+_RESULT: Final = tuple(name.name for name in fields(Result))
+_INNER: Final = ("lease_until", "deaths", "cause_code", "cause_message")
+
+PUBLIC: Final = (*_REF, "model", "ratio", *_RESULT, "attempts", "expires_at")
+"""Every attribute of an item besides its key that others may read (docs/verdicts.md)."""
+
+_ATTRIBUTES: Final = frozenset({"object", "screening", *PUBLIC, *_INNER})
 
 
-def crashed(item: Mapping[str, Any]) -> bool:
-    """Whether the last attempt ended without a word."""
-    return "lease_until" in item and "cause_code" not in item
+def _lease(item: Mapping[str, Any]) -> Lease | None:
+    if "lease_until" not in item:
+        return None
+    code = item.get("cause_code")
+    return Lease(item["lease_until"], Cause(code, item.get("cause_message", "")) if code else None)
 
 
-def claimed(seen: Item | None, ref: ObjectRef, screening: Screening, *, now: float, days: int) -> Item:
-    """The item as a claim leaves it: the former verdict stays readable until there is a new one."""
-    same_upload = seen is not None and _order(seen, ref) is None
-    item: Item = {
-        name: value
-        for name, value in (seen or {}).items()
-        # The cause of the last failure belongs to the attempt before.
-        if not name.startswith("cause_") and (same_upload or name != "deaths")
-    }
-    item |= key(ref, screening)
-    item |= _known(
-        bucket=ref.bucket,
-        key=ref.key,
-        model=screening.model,
-        ratio=screening.ratio_key,
-        size=ref.size,
-        etag=ref.etag,
-        version_id=ref.version_id,
-        sequencer=ref.sequencer,
-        last_modified=ref.last_modified,
-        trigger=str(ref.trigger),
-    )
-    if not same_upload:
-        for name in {"sequencer", "etag", "size", "last_modified"} - _known(**_facts(ref)).keys():
-            item.pop(name, None)
-    elif seen is not None and crashed(seen):
-        item["deaths"] = int(seen.get("deaths", 0)) + 1
-    item["attempts"] = int(item.get("attempts", 0)) + 1 if same_upload and _undecided(seen) else 1
-    # The random part tells two claims of one moment apart.
-    item["lease_until"] = round(now + LEASE + random.random(), 6)  # noqa: S311 - not a secret
-    item["expires_at"] = int(now) + days * 86_400
-    return item
+def _result(item: Mapping[str, Any]) -> Result | None:
+    verdict = _member(Verdict, item.get("verdict"))
+    if verdict is None:
+        return None
+    known = {name: item[name] for name in _RESULT if name in item}
+    for name in ("face_bbox", "ext_bbox"):
+        if name in known:
+            known[name] = tuple(known[name])
+    return Result(**{"screened_at": ""} | known | {"verdict": verdict})
 
 
-def _facts(ref: ObjectRef) -> dict[str, Any]:
-    return {field.name: getattr(ref, field.name) for field in fields(ref)}
+def _member(kind: Any, value: object) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        return None
 
 
-def _undecided(seen: Item | None) -> bool:
-    return seen is not None and "lease_until" in seen
+def _known_fields(of: Any) -> dict[str, Any]:
+    found = {name.name: getattr(of, name.name) for name in fields(of)}
+    return {name: value for name, value in found.items() if value is not None and value != ""}
 
 
-def released(claim: Item, *, code: str, message: str, now: float) -> Item:
-    """The item after a failure that was handled: nobody is at work, and this is the last known cause."""
-    return claim | {
-        "lease_until": round(now, 3),
-        "cause_code": code,
-        "cause_message": message[:LONGEST_MESSAGE],
+def _known(of: Any) -> Item:
+    """The fields as attributes."""
+    return {
+        name: str(value) if isinstance(value, Enum) else list(value) if isinstance(value, tuple) else value
+        for name, value in _known_fields(of).items()
     }
 
 
-_OF_A_VERDICT: Final = frozenset(
-    {
-        "verdict",
-        "code",
-        "message",
-        "face_bbox",
-        "ext_bbox",
-        "body_style",
-        "detector",
-        "rules_version",
-        "request_id",
-        "image_count",
-        "latency_ms",
-        "tags",
-        "notified_at",
-        "screened_at",
-        "lease_until",
-        "cause_code",
-        "cause_message",
-        "deaths",
-    }
-)
-
-
-def decided(
-    claim: Item,
-    decision: Decision | None,
-    *,
-    now: float,
-    code: str | None = None,
-    message: str | None = None,
-    detector: str | None = None,
-    rules_version: str | None = None,
-    latency_ms: int | None = None,
-    request_id: str | None = None,
-) -> Item:
-    """The item with its verdict; without a decision it is an `error` of `code` and `message`."""
-    item = {name: value for name, value in claim.items() if name not in _OF_A_VERDICT}
-    if decision is not None:
-        item |= _known(
-            verdict=str(decision.verdict),
-            code=decision.code,
-            message=decision.message,
-            face_bbox=list(decision.face_bbox) if decision.face_bbox else None,
-            ext_bbox=list(decision.ext_bbox) if decision.ext_bbox else None,
-            body_style=decision.body_style,
-            image_count=decision.image_count,
-        )
-        request_id = decision.request_id or request_id
-    else:
-        item |= _known(verdict=str(Verdict.ERROR), code=code, message=message)
-    if "message" in item:
-        item["message"] = item["message"][:LONGEST_MESSAGE]
-    return item | _known(
-        detector=detector,
-        rules_version=rules_version,
-        request_id=request_id,
-        latency_ms=latency_ms,
-        screened_at=timestamp(now),
-    )
-
-
-def _known(**attributes: Any) -> Item:
-    """Without what is unknown: DynamoDB's indexes and readers take an empty value for a fact."""
-    return {name: value for name, value in attributes.items() if value is not None and value != ""}
+def _shortened(message: str | None) -> str | None:
+    return message[:LONGEST_MESSAGE] if message else None

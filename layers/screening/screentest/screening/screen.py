@@ -1,130 +1,51 @@
 """The use case: one object, all its screenings.
 
-In this order, each step idempotent: claim, detect, table, tags, notification. What is announced can be read. Calls to
-AWS for one screening in a bucket with versions: claim, read tags, write item, write tags, and for the topic publish
-and note. Without versions: a look before the item is written, and one after the tags, because the object may be
-overwritten at any time and S3 has no conditional tagging.
+In this order, each step idempotent: claim, judge, table, tags, notification. What is announced can be read. Calls to
+AWS for one screening in a bucket with versions: claim, read tags, write the record, write tags, and for the topic
+publish and note. Without versions: a look before the record is written and one after the tags (`tagging`).
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
 
-from screentest.screening import notices, records, routes, tags
+from screentest.screening import records, routes
+from screentest.screening.announcing import SETTLING, Announcer
 from screentest.screening.breaker import Breaker
-from screentest.screening.contract import Decision, is_download
-from screentest.screening.errors import (
-    Busy,
-    Crashed,
-    ObjectGone,
-    OutOfTime,
-    PictureUnreadable,
-    ScreeningError,
-)
-from screentest.screening.models import ObjectRef, Screening, Verdict
-from screentest.screening.objects import ObjectMetadata, TagsConflict
+from screentest.screening.errors import Busy, Crashed, ObjectGone, ScreeningError
+from screentest.screening.judging import Judge
+from screentest.screening.models import ObjectRef, Screening
 from screentest.screening.outcomes import outcome
-from screentest.screening.records import ClaimState, Item, RescreenPolicy
+from screentest.screening.ports import Detector, Objects, Signer, Table, Telemetry, Topic
+from screentest.screening.progress import (
+    Claimed,
+    Failed,
+    Found,
+    Judged,
+    Progress,
+    Stored,
+    Superseded,
+    failure_of,
+    result_of,
+)
+from screentest.screening.records import (
+    NOT_ATTEMPTED,
+    Cause,
+    ClaimState,
+    Item,
+    Record,
+    RescreenPolicy,
+    Result,
+)
 from screentest.screening.routes import Routes
-
-DETECTOR_BUDGET: Final = 30.0
-"""Seconds that must be left before a detector is called: its time-out of 25 and what is to be written afterwards."""
+from screentest.screening.tagging import Tagging
 
 MAX_CRASHES: Final = 3
-"""Attempts that may die without a word before the picture is held to be the cause."""
-
-TAG_TRIES: Final = 3
-"""Reads and writes of one tag set while S3 reports another write under way."""
-
-SETTLING: Final = 3.0
-"""Seconds after a verdict in which a duplicate does not send its missing notice: whoever decided is about to."""
-
-NOT_ATTEMPTED: Final = "NotAttempted"
-"""Code of an `error` whose every attempt failed before the detector could be asked."""
-
-
-class Detector(Protocol):
-    """Something that judges pictures; `client.DetectionClient` is one."""
-
-    def detect(self, image_url: str, model: str, ratio: str | None = None) -> Decision:
-        """The verdict, or a `DetectorError`."""
-        ...
-
-
-class Signer(Protocol):
-    """See `presign.Signer`."""
-
-    def sign(self, ref: ObjectRef) -> str:
-        """A short-lived address."""
-        ...
-
-
-class Table(Protocol):
-    """See `table.VerdictTable`."""
-
-    def create(self, item: Item) -> Item | None:
-        """Write if absent; None, or what is there."""
-        ...
-
-    def replace(self, item: Item, seen: Mapping[str, Any]) -> bool:
-        """Write over exactly what was seen."""
-        ...
-
-    def note(self, item: Mapping[str, Any], **attributes: str) -> bool:
-        """Add to a decided item."""
-        ...
-
-    def get(self, key: Mapping[str, str]) -> Item | None:
-        """Read consistently."""
-        ...
-
-
-class Objects(Protocol):
-    """See `objects.Objects`."""
-
-    def head(self, ref: ObjectRef) -> ObjectMetadata:
-        """What is there now."""
-        ...
-
-    def read(self, ref: ObjectRef) -> ObjectMetadata:
-        """The same by way of the content."""
-        ...
-
-    def tags(self, ref: ObjectRef) -> tags.Tags:
-        """All tags."""
-        ...
-
-    def write_tags(self, ref: ObjectRef, tags: Mapping[str, str]) -> None:
-        """Replace all tags."""
-        ...
-
-
-class Topic(Protocol):
-    """See `topic.Topic`."""
-
-    def publish(self, notice: notices.Notice) -> None:
-        """Tell the topic."""
-        ...
-
-
-class Telemetry(Protocol):
-    """See `telemetry.Telemetry`."""
-
-    def screened(self, item: Mapping[str, Any], *, fresh: bool) -> None:
-        """A verdict stands, now decided or found."""
-        ...
-
-    def failed(self, ref: ObjectRef, screening: Screening | None, error: ScreeningError) -> None:
-        """A screening could not be decided this time."""
-        ...
-
-    def ignored(self, ref: ObjectRef, why: str) -> None:
-        """Nothing to screen."""
-        ...
+"""Attempts that may crash before the picture is held to be the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +54,11 @@ class Attempt:
 
     Attributes:
         final_attempt: the message is about to go to the dead-letter queue: decide without asking the detector.
-        ignore_lease: nobody will come after this one: do not wait for another worker either.
-        will_be_redelivered: somebody delivers again what is put back.
+        ignore_lease: no delivery follows: do not wait for another worker either.
+        will_be_redelivered: what is put back comes again.
         rescreen: stored verdicts to replace.
         remaining: seconds until the function is stopped.
-        dead_letter: send the message to the dead-letter queue now; None where there is no message.
+        dead_letter: sends the message to the dead-letter queue now; None where there is no message.
     """
 
     final_attempt: bool = False
@@ -153,61 +74,69 @@ class Report:
     """What became of one object.
 
     Attributes:
-        items: every screening that is decided, newly or before.
+        records: every screening that is decided, by this delivery or before.
         failures: why the message must come again; empty when it is done with.
         exhausted: an error was recorded because this is the last attempt: let the message go to the dead-letter queue.
     """
 
-    items: tuple[Item, ...] = ()
+    records: tuple[Record, ...] = ()
     failures: tuple[ScreeningError, ...] = ()
     exhausted: bool = False
 
-
-@dataclass(slots=True)
-class _Case:
-    """One screening on its way."""
-
-    screening: Screening
-    seen: Item | None = None
-    claim: Item | None = None
-    item: Item | None = None
-    written: bool = False
-    stale: bool = False
-    error: ScreeningError | None = None
+    @property
+    def items(self) -> list[Item]:
+        """The records as stored."""
+        return [record.to_item() for record in self.records]
 
     @property
-    def fresh(self) -> bool:
-        return self.claim is not None
+    def has_error(self) -> bool:
+        """Whether a screening ended in an `error` that an operator has to look at."""
+        return any(record.result is not None and record.result.is_failure for record in self.records)
 
 
-@dataclass(frozen=True, slots=True)
 class Screener:
     """Screens objects. Safe to share between threads.
 
-    Attributes:
-        detector_name: `self-hosted/VERSION` or the host; goes into each item.
+    Args:
+        detector_name: `self-hosted/VERSION` or the host; goes into each record.
         rules_version: of the rules behind it, where known.
         days: after which a verdict leaves the table.
         clock: seconds since 1970.
         stopwatch: seconds, for latencies.
     """
 
-    detector: Detector
-    signer: Signer
-    table: Table
-    objects: Objects
-    topic: Topic
-    telemetry: Telemetry
-    routes: Routes = Routes.DEFAULT
-    allow_object_routes: bool = False
-    notify_on: Literal["failures", "all"] = "failures"
-    region: str = "us-east-1"
-    detector_name: str = "self-hosted"
-    rules_version: str | None = None
-    days: int = 365
-    breaker: Breaker = field(default_factory=Breaker)
-    clock: Callable[[], float] = time.time
-    stopwatch: Callable[[], float] = time.perf_counter
+    def __init__(
+        self,
+        *,
+        detector: Detector,
+        signer: Signer,
+        table: Table,
+        objects: Objects,
+        topic: Topic,
+        telemetry: Telemetry,
+        routes: Routes = Routes.DEFAULT,
+        allow_object_routes: bool = False,
+        notify_on: Literal["failures", "all"] = "failures",
+        region: str = "us-east-1",
+        detector_name: str = "self-hosted",
+        rules_version: str | None = None,
+        days: int = 365,
+        breaker: Breaker | None = None,
+        clock: Callable[[], float] = time.time,
+        stopwatch: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.table = table
+        self.objects = objects
+        self.routes = routes
+        self.rules_version = rules_version
+        self.clock = clock
+        self._telemetry = telemetry
+        self._allow_object_routes = allow_object_routes
+        self._detector_name = detector_name
+        self._days = days
+        self._stopwatch = stopwatch
+        self._judge = Judge(detector, signer, objects, breaker or Breaker())
+        self._announcer = Announcer(topic, table, region, notify_on, clock)
 
     def screen(self, ref: ObjectRef, attempt: Attempt | None = None) -> Report:
         """Decide every screening of an object that is not decided, and finish whatever is missing of tags and notices.
@@ -216,19 +145,34 @@ class Screener:
         """
         attempt = attempt or Attempt()
         if routes.is_folder(ref) or routes.is_report(ref):
-            self.telemetry.ignored(ref, "folder" if routes.is_folder(ref) else "backfill report")
+            self._telemetry.ignored(ref, "folder" if routes.is_folder(ref) else "backfill report")
             return Report()
         try:
             screenings = self.screenings(ref)
         except ScreeningError as error:
             if not attempt.final_attempt:
-                self.telemetry.failed(ref, None, error)
+                self._telemetry.failed(ref, None, error)
                 return Report(failures=(error,))
             screenings = self.routes.screenings(ref.key)
         if not screenings:
-            self.telemetry.ignored(ref, "no route")
+            self._telemetry.ignored(ref, "no route")
             return Report()
-        return self._screen(ref, [_Case(screening) for screening in screenings], attempt)
+
+        tagging = Tagging.of(ref, self.objects, self.table)
+        steps = self._decide_all(ref, screenings, tagging, attempt)
+        unfinished = None
+        if any(isinstance(step, Failed) and isinstance(step.failure, Busy) for step in steps) or _overtaken(
+            steps
+        ):
+            steps = [self._stored(ref, step) for step in steps]
+        elif all(result_of(step) is None for step in steps):
+            self._try(ref, lambda: tagging.clear_foreign_gate(ref, steps))
+        else:
+            steps, unfinished = self._finish(ref, steps, tagging, attempt)
+        if _overtaken(steps):
+            # An earlier delivery of this upload may have crashed just after its tags landed on the later one.
+            unfinished = self._try(ref, lambda: tagging.reconcile(ref, screenings)) or unfinished
+        return self._report(steps, unfinished, attempt)
 
     def screenings(self, ref: ObjectRef) -> tuple[Screening, ...]:
         """What the routes ask for, and what the object adds where that is allowed.
@@ -237,7 +181,7 @@ class Screener:
             AccessDenied, StoreUnavailable: the object's metadata could not be read.
         """
         routed = self.routes.screenings(ref.key)
-        if not self.allow_object_routes:
+        if not self._allow_object_routes:
             return routed
         try:
             metadata = self.objects.head(ref).metadata
@@ -246,88 +190,65 @@ class Screener:
         return routes.merged(routed, routes.from_metadata(metadata.get(routes.METADATA_KEY, "")))
 
     def crash_count(self, ref: ObjectRef) -> int:
-        """How many attempts on this object have died; the next one had better run alone.
+        """How many attempts on this object have crashed; above 0 it is a poison candidate, better run alone.
 
         Raises:
             StoreUnavailable: the table did not answer.
         """
         worst = 0
         for screening in self.routes.screenings(ref.key):
-            item = self.table.get(records.key(ref, screening))
-            if item is not None and records.crashed(item):
-                worst = max(worst, int(item.get("deaths", 0)) + 1)
+            record = self.table.get(records.key(ref, screening))
+            if record is not None and record.crashed:
+                worst = max(worst, record.crashes + 1)
         return worst
 
-    def _screen(self, ref: ObjectRef, cases: list[_Case], attempt: Attempt) -> Report:
-        held: _Case | None = None
-        for case in cases:
-            try:
-                self._claim(ref, case, attempt)
-                if case.stale:
-                    break
-                if case.claim is not None:
-                    if held is not None:
-                        self._write(held)
-                    held = None
-                    self._judge(ref, case, attempt)
-                    held = case
-            except ScreeningError as error:
-                self._fail(ref, case, error)
-        if not any(case.stale for case in cases) and not any(isinstance(c.error, Busy) for c in cases):
-            self._finish(ref, cases, attempt)
-        elif held is not None:
-            self._write(held)
-        if any(case.stale for case in cases):
-            self._leave_to_later_upload(ref, cases)
-        return self._report(cases, attempt)
+    # Claim and judge -----------------------------------------------------------------------------------------------
 
-    def _leave_to_later_upload(self, ref: ObjectRef, cases: list[_Case]) -> None:
-        """A later upload owns the item. An earlier delivery of this one may have died just after its tags landed
-        there, and nobody else would notice."""
-        try:
-            self._reconcile_tags(ref, cases)
-        except ScreeningError as error:
-            self.telemetry.failed(ref, None, error)
-            cases[-1].error = cases[-1].error or error
+    def _decide_all(
+        self, ref: ObjectRef, screenings: Sequence[Screening], tagging: Tagging, attempt: Attempt
+    ) -> list[Progress]:
+        """Claim and judge one screening after the other. Each verdict is stored before the next screening is judged, so
+        that a crash costs one detector call and not all; the last one is stored after the tags are read."""
+        steps: list[Progress] = []
+        for screening in screenings:
+            claim = self._claim(ref, screening, attempt)
+            if isinstance(claim, Claimed):
+                steps = [self._stored(ref, step) for step in steps]
+                steps.append(self._judged(ref, claim, tagging, attempt))
+            else:
+                steps.append(claim)
+            if isinstance(steps[-1], Superseded):
+                break
+        return steps
 
-    def _report(self, cases: list[_Case], attempt: Attempt) -> Report:
-        items = [case.item for case in cases if case.item is not None and (case.written or not case.fresh)]
-        for case in cases:
-            if case.item is not None and case.item in items:
-                self.telemetry.screened(case.item, fresh=case.fresh)
-        errors = [
-            item for item in items if item["verdict"] == Verdict.ERROR and item.get("code") != ObjectGone.code
-        ]
-        return Report(
-            items=tuple(items),
-            failures=tuple(case.error for case in cases if case.error is not None),
-            exhausted=attempt.final_attempt and bool(errors),
-        )
-
-    # Claim ---------------------------------------------------------------------------------------------------------
-
-    def _claim(self, ref: ObjectRef, case: _Case, attempt: Attempt) -> None:
+    def _claim(
+        self, ref: ObjectRef, screening: Screening, attempt: Attempt
+    ) -> Claimed | Found | Superseded | Failed:
         now = self.clock()
-        claim = records.claimed(None, ref, case.screening, now=now, days=self.days)
-        seen = self.table.create(claim)
-        if seen is None:
-            case.claim = claim
-            return
-        state = self._claim_state(seen, ref, now, attempt)
-        if state is ClaimState.DUPLICATE:
-            case.item = seen
-        elif state is ClaimState.STALE:
-            case.stale = True
-        elif state is ClaimState.BUSY:
-            lease = records.lease_of(seen) or now
-            raise Busy("another delivery is at work on this upload", retry_after=max(1.0, lease - now + 1))
-        else:
-            claim = records.claimed(seen, ref, case.screening, now=now, days=self.days)
+        try:
+            claim = records.claimed(None, ref, screening, now=now, days=self._days)
+            seen = self.table.create(claim)
+            if seen is None:
+                return Claimed(screening, claim)
+            state = self._state(seen, ref, now, attempt)
+            if state is ClaimState.DUPLICATE:
+                return Found(screening, seen)
+            if state is ClaimState.STALE:
+                return Superseded(screening)
+            if state is ClaimState.BUSY:
+                until = seen.lease.until if seen.lease else now
+                raise Busy(
+                    "another delivery is at work on this upload", retry_after=max(1.0, until - now + 1)
+                )
+            claim = records.claimed(seen, ref, screening, now=now, days=self._days)
             if not self.table.replace(claim, seen):
                 raise Busy("another delivery was quicker", retry_after=SETTLING)
-            case.claim, case.seen = claim, seen
+        except ScreeningError as error:
+            self._telemetry.failed(ref, screening, error)
+            return Failed(screening, error)
+        return Claimed(screening, claim, seen)
 
-    def _claim_state(self, seen: Item, ref: ObjectRef, now: float, attempt: Attempt) -> ClaimState:
+    def _state(self, seen: Record, ref: ObjectRef, now: float, attempt: Attempt) -> ClaimState:
         state = records.claim_state(seen, ref, now, attempt.rescreen)
         if state is ClaimState.UNCLEAR:
             try:
@@ -337,297 +258,143 @@ class Screener:
             return ClaimState.NEWER if there.etag == ref.etag else ClaimState.STALE
         if state is ClaimState.BUSY and attempt.ignore_lease:
             return ClaimState.TAKEOVER
-        if state is ClaimState.TAKEOVER and attempt.final_attempt and "lease_until" not in seen:
-            # Nothing would be asked anew: the stored error is the last word.
+        if state is ClaimState.TAKEOVER and attempt.final_attempt and seen.lease is None:
+            # The detector would not be asked anew: the stored error is final.
             return ClaimState.DUPLICATE
         return state
 
-    # Detect --------------------------------------------------------------------------------------------------------
-
-    def _judge(self, ref: ObjectRef, case: _Case, attempt: Attempt) -> None:
-        """Sets the item, not written yet; raises what is to be tried again."""
-        assert case.claim is not None
+    def _judged(
+        self, ref: ObjectRef, claimed: Claimed, tagging: Tagging, attempt: Attempt
+    ) -> Judged | Failed:
+        screening, claim, seen = claimed.screening, claimed.claim, claimed.seen
         if attempt.final_attempt:
-            code, message = _last_cause(case.seen)
-            case.item = self._decided(case.claim, None, code=code, message=message)
-            return
-        started = self.stopwatch()
+            cause = seen.last_cause() if seen else Cause(NOT_ATTEMPTED, "no attempt reached the detector")
+            return Judged(screening, claim.decided(self._error(cause.code, cause.message)), claim)
         try:
-            if int(case.claim.get("deaths", 0)) >= MAX_CRASHES:
-                raise Crashed(f"the function died on each of {MAX_CRASHES} attempts at this picture")
-            decision = self._detect(ref, case.screening, attempt)
-            latency = round((self.stopwatch() - started) * 1000)
-            if not ref.version_id:
-                look = self._unchanged(ref, self.objects.head(ref))
-                case.claim["last_modified"] = look.last_modified
-            case.item = self._decided(case.claim, decision, latency_ms=latency)
+            return self._asked(ref, claimed, tagging, attempt)
         except ScreeningError as error:
+            self._telemetry.failed(ref, screening, error)
             if outcome(error).retried and not outcome(error).recorded:
-                raise
-            self.telemetry.failed(ref, case.screening, error)
-            if outcome(error).recorded:
-                case.error = error
-            case.item = self._decided(
-                case.claim,
-                None,
-                code=error.code,
-                message=error.message,
-                request_id=getattr(error, "request_id", None),
-            )
+                self._release(ref, claimed, error)
+                return Failed(screening, error, claim)
+            result = self._error(error.code, error.message, request_id=getattr(error, "request_id", None))
             if isinstance(error, ObjectGone):
-                case.item["tags"] = "object-gone"
-            if (
-                case.seen
-                and (case.seen.get("code"), case.error) == (error.code, error)
-                and "notified_at" in case.seen
-            ):
+                result = replace(result, tags="object-gone")
+            failure = error if outcome(error).recorded else None
+            if failure and seen and seen.result and seen.result.code == error.code:
                 # Told at the first of these attempts.
-                case.item["notified_at"] = case.seen["notified_at"]
+                result = replace(result, notified_at=seen.result.notified_at)
+            return Judged(screening, claim.decided(result), claim, failure)
 
-    def _detect(self, ref: ObjectRef, screening: Screening, attempt: Attempt) -> Decision:
+    def _asked(self, ref: ObjectRef, claimed: Claimed, tagging: Tagging, attempt: Attempt) -> Judged:
+        claim = claimed.claim
+        if claim.crashes >= MAX_CRASHES:
+            raise Crashed(f"the function died on each of {MAX_CRASHES} attempts at this picture")
+        started = self._stopwatch()
+        decision = self._judge.decide(ref, claimed.screening, attempt.remaining)
+        latency_ms = round((self._stopwatch() - started) * 1000)
+        there = tagging.confirm(ref)
+        last_modified = there.last_modified or claim.ref.last_modified
+        confirmed = replace(claim, ref=replace(claim.ref, last_modified=last_modified))
+        result = Result.of_decision(decision, now=self.clock(), latency_ms=latency_ms, **self._provenance)
+        return Judged(claimed.screening, confirmed.decided(result), claim)
+
+    def _release(self, ref: ObjectRef, claimed: Claimed, error: ScreeningError) -> None:
         try:
-            return self._ask(ref, screening, attempt)
-        except PictureUnreadable as error:
-            first = error
-        if not is_download(first):
-            try:
-                return self._ask(ref, screening, attempt)
-            except PictureUnreadable as error:
-                first = error
-        self._unchanged(ref, self.objects.read(ref))
-        if is_download(first):
-            raise first
-        return Decision(Verdict.REJECT, code=first.code, message=first.message, request_id=first.request_id)
-
-    def _ask(self, ref: ObjectRef, screening: Screening, attempt: Attempt) -> Decision:
-        if attempt.remaining() < DETECTOR_BUDGET:
-            raise OutOfTime("the function has too little time left for the detector", retry_after=1.0)
-        self.breaker.before()
-        try:
-            decision = self.detector.detect(self.signer.sign(ref), screening.model, screening.wire_ratio)
-        except ScreeningError as error:
-            if outcome(error).trips:
-                self.breaker.failed()
-            else:
-                self.breaker.succeeded()
-            raise
-        self.breaker.succeeded()
-        return decision
-
-    @staticmethod
-    def _unchanged(ref: ObjectRef, look: ObjectMetadata) -> ObjectMetadata:
-        if not ref.version_id and ref.etag and look.etag != ref.etag:
-            raise ObjectGone("the object was overwritten meanwhile")
-        return look
-
-    def _decided(self, claim: Item, decision: Decision | None, **facts: Any) -> Item:
-        return records.decided(
-            claim,
-            decision,
-            now=self.clock(),
-            detector=self.detector_name,
-            rules_version=self.rules_version,
-            **facts,
-        )
-
-    def _fail(self, ref: ObjectRef, case: _Case, error: ScreeningError) -> None:
-        case.error = error
-        self.telemetry.failed(ref, case.screening, error)
-        if case.claim is None:
-            return
-        released = records.released(case.claim, code=error.code, message=error.message, now=self.clock())
-        try:
-            self.table.replace(released, case.claim)
+            self.table.replace(claimed.claim.released(error, self.clock()), claimed.claim)
         except ScreeningError as second:
             # The lease runs out by itself.
-            self.telemetry.failed(ref, case.screening, second)
+            self._telemetry.failed(ref, claimed.screening, second)
 
-    # Record --------------------------------------------------------------------------------------------------------
+    def _error(self, code: str, message: str, **facts: Any) -> Result:
+        return Result.of_error(code, message, now=self.clock(), **facts, **self._provenance)
 
-    def _write(self, case: _Case) -> None:
-        """The item, unless a later upload or another worker has taken it over."""
-        assert case.item is not None
-        assert case.claim is not None
+    @property
+    def _provenance(self) -> dict[str, Any]:
+        return {"detector": self._detector_name, "rules_version": self.rules_version}
+
+    # Table, tags, notification -------------------------------------------------------------------------------------
+
+    def _finish(
+        self, ref: ObjectRef, steps: list[Progress], tagging: Tagging, attempt: Attempt
+    ) -> tuple[list[Progress], ScreeningError | None]:
+        """Store what is judged, write the tags, tell the topic. Returns why the tags are not as they should be."""
+        steps, failure = tagging.apply(
+            ref, steps, lambda step, tags: self._stored(ref, step, tags), lambda step: self._gone(ref, step)
+        )
+        steps = [self._stored(ref, step) for step in steps]
+        if _overtaken(steps):
+            return steps, None
+        if failure is not None and failure not in map(failure_of, steps):
+            self._telemetry.failed(ref, None, failure)
+        if failure is None or attempt.final_attempt:
+            steps = [self._announced(ref, step, failure, attempt) for step in steps]
+        return steps, failure
+
+    def _stored(self, ref: ObjectRef, step: Progress, tags: str | None = None) -> Progress:
+        """Write a verdict, unless a later upload or another worker has taken its record over."""
+        if not isinstance(step, Judged):
+            return step
+        record = step.record
+        assert record.result is not None
+        if tags and record.result.tags is None:
+            record = record.noted(tags=tags)
         try:
-            case.written = self.table.replace(case.item, case.claim)
+            if self.table.replace(record, step.claim):
+                return Stored(step.screening, record, step.failure)
         except ScreeningError as error:
-            case.error, case.item = error, None
-            return
-        if not case.written:
-            case.stale, case.item = True, None
+            self._telemetry.failed(ref, step.screening, error)
+            return Failed(step.screening, error, step.claim)
+        return Superseded(step.screening)
 
-    def _finish(self, ref: ObjectRef, cases: list[_Case], attempt: Attempt) -> None:
-        """Table, tags, notification."""
-        if all(case.item is None for case in cases):
-            self._clear_foreign_gate(ref, cases)
-            return
-        trouble = self._tag(ref, cases)
-        for case in cases:
-            if case.fresh and case.item is not None and not case.written:
-                self._write(case)
-        if any(case.stale for case in cases):
-            return
-        if trouble is None or attempt.final_attempt:
-            for case in cases:
-                try:
-                    self._notify(case, trouble, attempt)
-                except ScreeningError as error:
-                    self.telemetry.failed(ref, case.screening, error)
-                    case.error = error
-        if trouble is not None:
-            self.telemetry.failed(ref, None, trouble)
-            cases[-1].error = cases[-1].error or trouble
+    def _gone(self, ref: ObjectRef, step: Progress) -> Progress:
+        """A verdict on an object that turned out to be gone before its tags were written."""
+        if not isinstance(step, Stored | Judged) or step.record.result is None:
+            return step
+        if step.record.result.code == ObjectGone.code:
+            return step
+        result = self._error(ObjectGone.code, "the object is gone")
+        record = step.record.decided(replace(result, tags="object-gone"))
+        there = step.record if isinstance(step, Stored) else step.claim
+        return self._stored(ref, Judged(step.screening, record, there, step.failure))
 
-    def _tag(self, ref: ObjectRef, cases: list[_Case]) -> ScreeningError | None:
-        """Read, merge, write the item that is still held back, write. Returns why the tags are not as they should."""
-        status = None
+    def _announced(
+        self, ref: ObjectRef, step: Progress, tagging: ScreeningError | None, attempt: Attempt
+    ) -> Progress:
+        if not isinstance(step, Stored | Found):
+            return step
         try:
-            for tries in range(1, TAG_TRIES + 1):
-                current = self.objects.tags(ref)
-                plan = tags.plan(current, [(case.screening, case.item) for case in cases])
-                status = plan.status
-                if not self._write_held(cases, status):
-                    # Taken over, or the table failed: whoever comes next writes the tags.
-                    return next((case.error for case in cases if case.error), None)
-                if not plan.changed:
-                    break
-                if not ref.version_id and not any(case.fresh for case in cases) and self._overwritten(ref):
-                    self._reconcile_tags(ref, cases)
-                    break
-                try:
-                    self.objects.write_tags(ref, plan.tags)
-                except TagsConflict:
-                    if tries == TAG_TRIES:
-                        raise
-                    continue
-                if not ref.version_id and self._overwritten(ref):
-                    self._reconcile_tags(ref, cases)
-                break
-        except ObjectGone as error:
-            for case in cases:
-                self._gone(case, error)
-            return None
+            return self._announcer.announce(
+                step,
+                tagging,
+                settle=attempt.will_be_redelivered and not attempt.final_attempt,
+                dead_letter=None if attempt.final_attempt else attempt.dead_letter,
+            )
         except ScreeningError as error:
-            self._write_held(cases, "failed")
-            self._note_tags(cases, "failed")
+            self._telemetry.failed(ref, step.screening, error)
+            return replace(step, failure=error)
+
+    def _try(self, ref: ObjectRef, act: Callable[[], None]) -> ScreeningError | None:
+        try:
+            act()
+        except ScreeningError as error:
+            self._telemetry.failed(ref, None, error)
             return error
-        self._note_tags(cases, status)
         return None
 
-    def _write_held(self, cases: list[_Case], status: str) -> bool:
-        held = [case for case in cases if case.fresh and case.item is not None and not case.written]
-        for case in held:
-            assert case.item is not None
-            case.item.setdefault("tags", status)
-            self._write(case)
-        return all(case.written for case in held)
-
-    def _note_tags(self, cases: list[_Case], status: str | None) -> None:
-        for case in cases:
-            if status and case.item is not None and case.item.get("tags") != status:
-                try:
-                    self.table.note(case.item, tags=status)
-                except ScreeningError as error:
-                    case.error = error
-                else:
-                    case.item = case.item | {"tags": status}
-
-    def _gone(self, case: _Case, error: ObjectGone) -> None:
-        if case.item is None or not case.fresh or case.item.get("code") == error.code:
-            return
-        seen = case.item if case.written else case.claim
-        assert seen is not None
-        item = self._decided(case.item, None, code=error.code, message=error.message)
-        item["tags"] = "object-gone"
-        try:
-            case.written = self.table.replace(item, seen)
-            case.item, case.stale = (item, False) if case.written else (None, True)
-        except ScreeningError as second:
-            case.error, case.item = second, None
-
-    def _overwritten(self, ref: ObjectRef) -> bool:
-        try:
-            self._unchanged(ref, self.objects.head(ref))
-        except ObjectGone:
-            return True
-        return False
-
-    def _reconcile_tags(self, ref: ObjectRef, cases: list[_Case]) -> None:
-        """Give whatever is there now under the key the tags that it deserves.
-
-        In a bucket without versions a set of tags may land on a later upload, after its own. So each write is checked
-        against what the bucket and the table say by then, until they agree.
-        """
-        try:
-            for _ in range(TAG_TRIES):
-                there = self.objects.head(ref)
-                found = [(case.screening, self.table.get(records.key(ref, case.screening))) for case in cases]
-                current = [
-                    (screening, item if item and _is_decided(item, there.etag) else None)
-                    for screening, item in found
-                ]
-                plan = tags.plan(self.objects.tags(ref), current)
-                if not plan.changed:
-                    return
-                self.objects.write_tags(ref, plan.tags)
-        except ObjectGone:
-            return
-        raise TagsConflict("others kept writing to the same object")
-
-    def _clear_foreign_gate(self, ref: ObjectRef, cases: list[_Case]) -> None:
-        """Nothing is decided yet: what looks like a verdict on this upload was copied or forged."""
-        if ref.version_id and any(case.claim is None or "verdict" in case.claim for case in cases):
-            return
-        try:
-            current = self.objects.tags(ref)
-            plan = tags.plan(current, [(case.screening, None) for case in cases])
-            if plan.changed:
-                self.objects.write_tags(ref, plan.tags)
-                if not ref.version_id:
-                    self._reconcile_tags(ref, cases)
-        except ScreeningError as error:
-            # The message comes again anyway.
-            self.telemetry.failed(ref, None, error)
-
-    # Notify --------------------------------------------------------------------------------------------------------
-
-    def _notify(self, case: _Case, trouble: ScreeningError | None, attempt: Attempt) -> None:
-        item = case.item
-        if item is None or "notified_at" in item:
-            return
-        now = self.clock()
-        messages = [notices.notice(item, self.region)] if notices.wanted(item, self.notify_on) else []
-        if item.get("tags") == "no-room":
-            messages.append(notices.no_room(item, self.region))
-        elif trouble is not None and item["verdict"] == Verdict.PASS:
-            messages.append(notices.untagged(item, self.region, code=trouble.code, message=trouble.message))
-        if not messages:
-            return
-        if (
-            not (case.fresh or attempt.final_attempt)
-            and attempt.will_be_redelivered
-            and now - records.seconds(str(item.get("screened_at"))) < SETTLING
-        ):
-            raise Busy("whoever decided this is about to tell the topic", retry_after=SETTLING)
-        for message in messages:
-            self.topic.publish(message)
-        is_error = item["verdict"] == Verdict.ERROR and item.get("code") != ObjectGone.code
-        if is_error and case.error is None and attempt.dead_letter is not None and not attempt.final_attempt:
-            attempt.dead_letter(str(item.get("code", "")))
-        at = records.timestamp(now)
-        self.table.note(item, notified_at=at)
-        case.item = item | {"notified_at": at}
+    def _report(
+        self, steps: Sequence[Progress], unfinished: ScreeningError | None, attempt: Attempt
+    ) -> Report:
+        decided = [step for step in steps if isinstance(step, Stored | Found)]
+        for step in decided:
+            self._telemetry.screened(step.record, fresh=isinstance(step, Stored))
+        failures = [failure_of(step) for step in steps] + [unfinished]
+        report = Report(
+            records=tuple(step.record for step in decided),
+            failures=tuple(failure for failure in failures if failure is not None),
+        )
+        return replace(report, exhausted=attempt.final_attempt and report.has_error)
 
 
-def _is_decided(item: Mapping[str, Any], etag: str) -> bool:
-    return item.get("etag") == etag and "verdict" in item and "lease_until" not in item
-
-
-def _last_cause(seen: Mapping[str, Any] | None) -> tuple[str, str]:
-    if seen is None:
-        return NOT_ATTEMPTED, "no attempt came as far as asking the detector"
-    if records.crashed(seen):
-        return Crashed.code, "the function died on the last attempt at this picture"
-    return str(seen.get("cause_code") or NOT_ATTEMPTED), str(
-        seen.get("cause_message") or "the cause is not known"
-    )
+def _overtaken(steps: Sequence[Progress]) -> bool:
+    return any(isinstance(step, Superseded) for step in steps)

@@ -10,7 +10,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from screentest.screening.errors import StoreUnavailable
-from screentest.screening.records import VERSION, Item
+from screentest.screening.records import VERSION, Item, Record
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -29,8 +29,9 @@ class VerdictTable:
         self._client = client
         self._name = name
 
-    def create(self, item: Item) -> Item | None:
-        """Write an item that is not there yet. Returns None, or the item that is there already."""
+    def create(self, record: Record) -> Record | None:
+        """Write a record that is not there yet. Returns None, or the record that is there already."""
+        item = record.to_item()
         try:
             self._client.put_item(
                 TableName=self._name,
@@ -43,20 +44,21 @@ class VerdictTable:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 seen = _there(error)
                 # A repeated request whose first answer was lost finds its own write.
-                return None if seen == decode(encode(item)) else seen
+                return None if seen == decode(encode(item)) else Record.from_item(seen)
             raise _unavailable(error) from error
         except BotoCoreError as error:
             raise _unavailable(error) from error
         return None
 
-    def replace(self, item: Item, seen: Mapping[str, Any]) -> bool:
-        """Write the item over exactly the state that was seen. False when it has changed since."""
+    def replace(self, record: Record, seen: Record) -> bool:
+        """Write the record over exactly the state that was seen. False when it has changed since."""
+        item, before = record.to_item(), seen.to_item()
         names = {"#object": "object"} | {f"#{name}": name for name in VERSION}
         values: dict[str, Any] = {}
-        conditions = ["attribute_exists(#object)"] if "object" in seen else ["attribute_not_exists(#object)"]
+        conditions = ["attribute_exists(#object)"]
         for name in VERSION:
-            if name in seen:
-                values[f":{name}"] = seen[name]
+            if name in before:
+                values[f":{name}"] = before[name]
                 conditions.append(f"#{name} = :{name}")
             else:
                 conditions.append(f"attribute_not_exists(#{name})")
@@ -78,8 +80,9 @@ class VerdictTable:
             raise _unavailable(error) from error
         return True
 
-    def note(self, item: Mapping[str, Any], **attributes: str) -> bool:
-        """Add to a decided item what became of it. False when it has been decided anew since."""
+    def note(self, record: Record, **attributes: str) -> bool:
+        """Add to a decided record what became of it. False when it has been decided anew since."""
+        item = record.to_item()
         names = {"#screened_at": "screened_at", "#lease_until": "lease_until"} | {
             f"#{n}": n for n in attributes
         }
@@ -101,13 +104,13 @@ class VerdictTable:
             raise _unavailable(error) from error
         return True
 
-    def get(self, key: Mapping[str, str]) -> Item | None:
-        """The item as of now."""
+    def get(self, key: Mapping[str, str]) -> Record | None:
+        """The record as of now."""
         try:
             answer = self._client.get_item(TableName=self._name, Key=encode(key), ConsistentRead=True)
         except (ClientError, BotoCoreError) as error:
             raise _unavailable(error) from error
-        return decode(answer["Item"]) if "Item" in answer else None
+        return Record.from_item(decode(answer["Item"])) if "Item" in answer else None
 
 
 def encode(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,8 +124,14 @@ def decode(item: Mapping[str, Any]) -> Item:
 
 
 def _there(error: ClientError) -> Item:
-    """The item that a condition failed on. Empty only when it was deleted in this very moment: as good as new."""
-    item: Any = error.response.get("Item", {})
+    """The item that a condition failed on.
+
+    Raises:
+        StoreUnavailable: it was deleted in this very moment; the next attempt finds it absent.
+    """
+    item: Any = error.response.get("Item")
+    if not item:
+        raise StoreUnavailable("the verdict table deleted the record in this very moment") from error
     return decode(item)
 
 
@@ -131,6 +140,8 @@ def _exact(value: Any) -> Any:
         return Decimal(repr(value))
     if isinstance(value, list | tuple):
         return [_exact(element) for element in value]
+    if isinstance(value, dict):
+        return {name: _exact(element) for name, element in value.items()}
     return value
 
 
@@ -139,6 +150,8 @@ def _plain(value: Any) -> Any:
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, list):
         return [_plain(element) for element in value]
+    if isinstance(value, dict):
+        return {name: _plain(element) for name, element in value.items()}
     return value
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from screentest.screening.models import Screening, Verdict
+
+if TYPE_CHECKING:
+    from screentest.screening.records import Result
 
 GATE: Final = "screentest"
 """The tag that a bucket policy may ask for: written once every routed screening of this version is decided."""
@@ -55,18 +58,18 @@ def gate(verdicts: Iterable[str]) -> str:
     return Verdict.REJECT.value if Verdict.REJECT in found else Verdict.PASS.value
 
 
-def plan(current: Mapping[str, str], verdicts: Sequence[tuple[Screening, Mapping[str, Any] | None]]) -> Plan:
+def plan(current: Mapping[str, str], verdicts: Sequence[tuple[Screening, Result | None]]) -> Plan:
     """The tags that an object should carry.
 
     Args:
         current: all its tags, of which those that are not ours are kept as they are.
-        verdicts: each routed screening with its item, or None where it is not decided yet: then there is no gate.
+        verdicts: each routed screening with its result, or None where it is not decided yet: then there is no gate.
     """
     kept = {name: value for name, value in current.items() if not is_ours(name)}
-    decided = [(screening, item) for screening, item in verdicts if item is not None]
+    decided = [(screening, result) for screening, result in verdicts if result is not None]
     complete = bool(decided) and len(decided) == len(verdicts)
-    own = {GATE: gate(str(item["verdict"]) for _, item in decided)} if complete else {}
-    details = [tags_of(item) for _, item in decided]
+    own = {GATE: gate(result.verdict for _, result in decided)} if complete else {}
+    details = [tags_of(result) for _, result in decided]
     room = LIMIT - len(kept) - len(own)
     wanted = sum(map(len, details))
     status = "written"
@@ -84,18 +87,18 @@ def plan(current: Mapping[str, str], verdicts: Sequence[tuple[Screening, Mapping
     return Plan(new, status, new != dict(current))
 
 
-def tags_of(item: Mapping[str, Any]) -> Tags:
+def tags_of(result: Result) -> Tags:
     """One screening's tags by their last part; '' is the verdict."""
-    tags = {"": str(item["verdict"])}
-    if item["verdict"] == Verdict.PASS:
-        if item.get("face_bbox"):
-            tags["face"] = _box(item["face_bbox"])
-        if item.get("ext_bbox"):
-            tags["ext"] = _box(item["ext_bbox"])
-        if item.get("body_style"):
-            tags["body"] = _value(str(item["body_style"]))
-    elif item.get("code"):
-        tags["code"] = _value(str(item["code"]))
+    tags = {"": str(result.verdict)}
+    if result.verdict is Verdict.PASS:
+        if result.face_bbox:
+            tags["face"] = _box(result.face_bbox)
+        if result.ext_bbox:
+            tags["ext"] = _box(result.ext_bbox)
+        if result.body_style:
+            tags["body"] = _value(result.body_style)
+    elif result.code:
+        tags["code"] = _value(result.code)
     return {part: value for part, value in tags.items() if value}
 
 

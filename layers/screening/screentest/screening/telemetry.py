@@ -16,6 +16,7 @@ from screentest.screening import records
 from screentest.screening.errors import Crashed, ScreeningError, Throttled
 from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict
 from screentest.screening.outcomes import outcome
+from screentest.screening.records import Record
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -27,7 +28,9 @@ _UNITS: Final = {"DetectorLatency": "Milliseconds", "EndToEndLatency": "Millisec
 
 _TAGS: Final = {"trimmed": "TagsTrimmed", "no-room": "TagsNoRoom", "failed": "TagsFailed"}
 
-_LOGGED: Final = (
+_VERDICTS: Final = {Verdict.PASS: "Passed", Verdict.REJECT: "Rejected", Verdict.ERROR: "Errors"}
+
+LOGGED: Final = (
     "verdict",
     "code",
     "model",
@@ -45,6 +48,7 @@ _LOGGED: Final = (
     "rules_version",
     "screened_at",
 )
+"""Attributes of the record that its log line holds (docs/metrics.md)."""
 
 
 class Telemetry:
@@ -69,26 +73,27 @@ class Telemetry:
         """A new invocation: its lines carry its id."""
         self._logger.append_keys(function_request_id=request_id)
 
-    def screened(self, item: Mapping[str, Any], *, fresh: bool) -> None:
-        """A verdict stands: decided just now, or found by a duplicate delivery."""
-        fields = {name: item[name] for name in _LOGGED if name in item}
+    def screened(self, record: Record, *, fresh: bool) -> None:
+        """A record is decided: just now, or found so by a duplicate delivery."""
+        result = record.result
+        assert result is not None
+        item = record.document()
+        fields = {name: item[name] for name in LOGGED if name in item}
         self._logger.info("screened" if fresh else "duplicate", extra={"screening": fields})
         if not fresh:
             self._count("Duplicates")
             return
-        verdict = item["verdict"]
-        self._count_screened(1, str(item.get("trigger", Trigger.UPLOAD)))
-        self._count(
-            {Verdict.PASS: "Passed", Verdict.REJECT: "Rejected", Verdict.ERROR: "Errors"}[Verdict(verdict)]
-        )
-        if verdict != Verdict.PASS and item.get("code"):
-            self._count("Rejected" if verdict == Verdict.REJECT else "Errors", code=str(item["code"])[:250])
-        if status := _TAGS.get(str(item.get("tags"))):
+        self._count_screened(1, record.ref.trigger)
+        verdict = _VERDICTS[result.verdict]
+        self._count(verdict)
+        if result.verdict is not Verdict.PASS and result.code:
+            self._count(verdict, code=result.code[:250])
+        if status := _TAGS.get(str(result.tags)):
             self._count(status)
-        if "latency_ms" in item:
-            self._count("DetectorLatency", item["latency_ms"])
-        if item.get("trigger") == "upload" and item.get("last_modified"):
-            waited = self._clock() - records.seconds(str(item["last_modified"]))
+        if result.latency_ms is not None:
+            self._count("DetectorLatency", result.latency_ms)
+        if record.ref.trigger is Trigger.UPLOAD and record.ref.last_modified:
+            waited = self._clock() - records.seconds(record.ref.last_modified)
             self._count("EndToEndLatency", max(0.0, waited * 1000))
 
     def failed(self, ref: ObjectRef, screening: Screening | None, error: ScreeningError) -> None:
