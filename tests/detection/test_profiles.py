@@ -168,6 +168,8 @@ def test_errors_in_json_name_the_line_too():
         (b"\xff", "is not UTF-8"),
         (b"#" * 65_537, "larger than 64 KiB"),
         (b"rules = " + b"[" * 20_000, "nested too deeply"),
+        (b"name = " + b"1" * 5_000, "more digits than can be meant"),
+        (b"[[rules]]\n" * 6_000, "field required"),
         (GOOD.encode() + b'[[rules]]\nrule = "nobody"\n' * 1000, "rules"),
         (b"", "field required"),
     ],
@@ -182,6 +184,13 @@ def test_whatever_is_in_the_file_the_error_is_a_profile_s(data):
     for as_json in (False, True):
         with pytest.raises(ProfileError):
             profiles.parse(data, "my.toml", as_json=as_json)
+
+
+def test_json_that_is_nested_as_deep_as_can_be_read():
+    for depth in (900, 960, 980, 990, 995, 20_000):
+        text = '{"name": ' + "[" * depth + "]" * depth + "}"
+        assert refused(text, as_json=True).startswith("my.toml")
+    assert "more digits" in refused('{"name": ' + "1" * 5_000 + "}", as_json=True)
 
 
 def test_two_profiles_of_one_name(tmp_path):

@@ -10,6 +10,7 @@ import difflib
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -181,9 +182,14 @@ def parse(
         raise ProfileError(file, None, "", f"is not TOML: {error}") from None
     except RecursionError:
         raise ProfileError(file, None, "", "is nested too deeply") from None
-    lines = _json_lines(text) if as_json else _toml_lines(text)
+    except ValueError:  # what is left of them
+        raise ProfileError(file, None, "", "has a number of more digits than can be meant") from None
 
     def refuse(key: _Key, problem: str) -> ProfileError:
+        try:
+            lines = _json_lines(text) if as_json else _toml_lines(text)
+        except RecursionError:  # nested just not too deeply to be read
+            lines = {}
         return ProfileError(file, _line(lines, key), _dotted(key), problem)
 
     try:
@@ -297,13 +303,15 @@ def _line(lines: _Lines, key: _Key) -> int | None:
 def _toml_lines(text: str) -> _Lines:
     lines: _Lines = {}
     table: _Key = ()
+    items: Counter[_Key] = Counter()
     for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]", line)
         entry = re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line)
         if header:
             table = tuple(header[2].split("."))
             if header[1] == "[[":
-                table = (*table, sum(key[:-1] == table and isinstance(key[-1], int) for key in lines))
+                items[table] += 1
+                table = (*table, items[table] - 1)
             lines.setdefault(table, number)
         elif entry:
             lines.setdefault((*table, *entry[1].replace('"', "").replace("'", "").split(".")), number)
