@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+VERDICT_STYLES: Final = {"pass": "green", "reject": "yellow", "error": "red", "pending": "dim"}
+"""Colours of verdicts, the same in every command: an error is ours to mend, a rejection is not."""
+
+
+def counted(number: int, singular: str, plural: str | None = None) -> str:
+    """A number with its noun: `1 upload`, `2 uploads`."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def error_console() -> Console:

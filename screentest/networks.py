@@ -8,18 +8,36 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from screentest.detection.detector import Detector
-from screentest.detection.vision.runtime import Network
+from screentest.detection.errors import WeightsMissing
+from screentest.detection.vision.runtime import WEIGHTS, Network
 
 _SMALLEST = "face_detection_full_range_sparse.tflite"
 
+FILES = (
+    _SMALLEST,
+    "face_landmarks_detector.tflite",
+    "geometry_pipeline_metadata_landmarks.binarypb",
+    "face_blendshapes.tflite",
+    "face_occlusion.tflite",
+    "movenet_multipose_256.tflite",
+    "palm_detection_full.tflite",
+    "hand_landmark_full.tflite",
+    "pose_detection.tflite",
+    "pose_landmark_full.tflite",
+)
+"""What the detectors read, sooner or later."""
+
 
 def prepare() -> None:
-    """Open one network, so that missing weights are found at once, and in silence: once a process LiteRT says on the
-    native standard error which delegate it uses, in the middle of a progress bar or a log.
+    """Look for the weights, so that missing ones are found at once, and open one network in silence: once a process
+    LiteRT says on the native standard error which delegate it uses, in the middle of a progress bar or a log.
 
     Raises:
         WeightsMissing: the installation is incomplete.
     """
+    for file in FILES:
+        if not (WEIGHTS / file).is_file():
+            raise WeightsMissing(WEIGHTS / file)
     with _native_stderr_closed():
         Network(_SMALLEST)
 

@@ -15,8 +15,9 @@ import httpx
 
 from screentest import networks
 from screentest.checking.settings import CheckSettings
-from screentest.checking.sources import is_url, read
+from screentest.checking.sources import Objects, is_object, is_url, read, read_stdin
 from screentest.detection.api import DetectionApi, Limits
+from screentest.detection.api.errors import ApiError
 from screentest.detection.api.fetch import MAX_BYTES, HttpFetcher, Take
 from screentest.detection.api.service import Detect
 from screentest.detection.api.urls import ImageUrl
@@ -44,6 +45,7 @@ class Judgement:
         decision: what the answer says, on a pass or a reject.
         code: why not.
         problem: why there is no verdict, in a sentence.
+        cause: why a URL could not be fetched, where that is known (`screentest.detection.api.errors.Cause`).
         explanation: what was measured, where it was asked for.
         milliseconds: from asking to the answer.
         picture: the file's bytes, where a report needs them and they are at hand.
@@ -59,6 +61,7 @@ class Judgement:
     explanation: dict[str, Any] | None = None
     milliseconds: float = 0.0
     picture: bytes | None = None
+    cause: str | None = None
 
 
 class Recorder(httpx.BaseTransport):
@@ -103,13 +106,23 @@ class LocalPictures:
     def locate(self, url: str) -> ImageUrl:
         """What `url` names."""
         scheme, _, name = url.partition(":")
-        return ImageUrl(scheme, name, 0, "") if name in self._files else self._web.locate(url)
+        if name in self._files:
+            return ImageUrl(scheme, name, 0, "")
+        try:
+            return self._web.locate(url)
+        except ApiError as error:
+            self._local.cause = error.cause
+            raise
 
     def fetch(self, url: ImageUrl, take: Take) -> bytes:
         """The file handed over, or the download."""
         data = self._files.pop(url.host, None) if url.port == 0 else None
         if data is None:
-            data = self._web.fetch(url, take)
+            try:
+                data = self._web.fetch(url, take)
+            except ApiError as error:
+                self._local.cause = error.cause
+                raise
         else:
             self._web.check_size(len(data))
         self._local.data = data
@@ -120,6 +133,12 @@ class LocalPictures:
         data: bytes | None = getattr(self._local, "data", None)
         self._local.data = None
         return data
+
+    def take_cause(self) -> str | None:
+        """Why this thread's last URL could not be fetched, once."""
+        cause: str | None = getattr(self._local, "cause", None)
+        self._local.cause = None
+        return cause
 
 
 class Judge:
@@ -141,7 +160,8 @@ class Judge:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._settings = settings
-        self._explained = settings.explain or settings.report is not None
+        self._explained = settings.explain or settings.report is not None or not settings.json_lines
+        self._objects = Objects()
         self._sleep = sleep
         self._pictures: LocalPictures | None = None
         self._workers: Workers | None = None
@@ -184,7 +204,7 @@ class Judge:
         if local:
             try:
                 assert self._pictures is not None
-                url = self._pictures.put(read(file, MAX_BYTES + 1))
+                url = self._pictures.put(self._read(file))
             except (OSError, ValueError) as error:  # ValueError: a NUL in the name
                 reason = getattr(error, "strerror", None) or str(error)
                 return Judgement(
@@ -207,6 +227,7 @@ class Judge:
             if not self._settings.explain:
                 response["output"].pop("explain", None)
         picture = self._pictures.take() if self._pictures else None
+        cause = self._pictures.take_cause() if self._pictures else None
         return Judgement(
             file,
             verdict,
@@ -218,7 +239,15 @@ class Judge:
             explanation,
             (time.perf_counter() - start) * 1000,
             picture if self._settings.report is not None else None,
+            cause,
         )
+
+    def _read(self, file: str) -> bytes:
+        if file == "-":
+            return read_stdin(MAX_BYTES + 1)
+        if is_object(file):
+            return self._objects.read(file, MAX_BYTES + 1)
+        return read(file, MAX_BYTES + 1)
 
     def _ask(self, url: str) -> Decision:
         ratio = self._settings.shown_ratio

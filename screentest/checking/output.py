@@ -13,11 +13,15 @@ from rich.text import Text
 
 from screentest.checking.judge import Judgement
 from screentest.checking.settings import CheckSettings
-from screentest.screening.reasons import Reason, explain
+from screentest.checking.words import reason
+from screentest.display import VERDICT_STYLES
+from screentest.reports.deciding import deciding, with_unit
+from screentest.screening.contract import Decision
+from screentest.screening.reasons import Reason
 
 _INDENT = " " * len("reject ")
 
-STYLES = {"pass": "green", "reject": "red", "error": "magenta"}
+_ORDER = ("pass", "reject", "error")
 
 
 class Output(Protocol):
@@ -33,8 +37,8 @@ class Output(Protocol):
 class JsonOutput:
     """One line a picture on standard output, and nothing else there."""
 
-    def __init__(self, settings: CheckSettings, out: TextIO, err: TextIO) -> None:
-        self._settings, self._out, self._err = settings, out, err
+    def __init__(self, settings: CheckSettings, screen: Console, err: TextIO) -> None:
+        self._settings, self._screen, self._err = settings, screen, err
 
     def judgement(self, judgement: Judgement) -> None:
         """Print the line."""
@@ -47,8 +51,12 @@ class JsonOutput:
             "response": judgement.response,
         }
         # ASCII alone: a file name need not be valid in any encoding.
-        self._out.write(json.dumps(line) + "\n")
-        self._out.flush()
+        text = json.dumps(line)
+        if self._screen.is_terminal:
+            self._screen.print(Text(text), soft_wrap=True)  # above the bar, if there is one
+        else:
+            self._screen.file.write(text + "\n")
+            self._screen.file.flush()
         if judgement.problem and not judgement.status:
             self._err.write(f"{_plain(judgement.file)}: {judgement.problem}\n")
 
@@ -62,25 +70,35 @@ class TextOutput:
     """A line a picture, its reason below it, and what was measured where that was asked for; what to do about each
     reason once, at the end."""
 
-    def __init__(self, settings: CheckSettings, out: TextIO, err: TextIO) -> None:
+    def __init__(self, settings: CheckSettings, screen: Console, err: TextIO) -> None:
         self._settings = settings
-        self._out = Console(file=out, highlight=False)
+        self._out = screen
         self._err = err
-        self._codes: Counter[str | None] = Counter()
+        self._reasons: Counter[tuple[str, str | None]] = Counter()
 
     def judgement(self, judgement: Judgement) -> None:
         """Print the lines."""
-        line = Text(f"{judgement.verdict:<6} ", style=f"bold {STYLES[judgement.verdict]}")
+        line = Text(f"{judgement.verdict:<6} ", style=f"bold {VERDICT_STYLES[judgement.verdict]}")
         line.append(_plain(judgement.file), style="default")
         if judgement.code:
             line.append(f"  {judgement.code}", style="default")
         self._out.print(line, soft_wrap=True)
         if judgement.verdict != "pass":
-            self._codes[judgement.code] += 1
-            said = judgement.problem if judgement.verdict == "error" else None
-            self._indented(f"{said}." if said else self._words(judgement.code).sentence)
+            name = judgement.cause or judgement.code if judgement.verdict == "error" else judgement.code
+            self._reasons[judgement.verdict, name] += 1
+            self._indented(self._sentence(judgement, name))
+        elif judgement.decision is not None:
+            self._indented(_boxes(judgement.decision), style="dim")
         if self._settings.explain:
             self._explain(judgement)
+
+    def _sentence(self, judgement: Judgement, name: str | None) -> str:
+        measured = deciding(judgement.explanation, self._settings.lang or "en")
+        if measured:
+            return measured[0].upper() + measured[1:]
+        if name == "Unreadable" and judgement.problem:
+            return f"{judgement.problem}."
+        return self._words(judgement.verdict, name).sentence
 
     def _explain(self, judgement: Judgement) -> None:
         if judgement.explanation is None:
@@ -94,19 +112,20 @@ class TextOutput:
         if not total:
             self._err.write("no pictures found\n")
             return
-        parts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in STYLES if counts[verdict])
+        parts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _ORDER if counts[verdict])
         self._out.print(Text(f"{total} picture{'' if total == 1 else 's'}: {parts}", style="bold"))
-        for code, count in self._codes.most_common():
-            self._out.print(Text(f"{count:>4} × {code}"))
-            self._indented(self._words(code).advice)
+        for (verdict, name), count in self._reasons.most_common():
+            words = self._words(verdict, name)
+            self._out.print(Text(f"{count:>4} × {words.title}"))
+            self._indented(words.advice)
 
-    def _words(self, code: str | None) -> Reason:
+    def _words(self, verdict: str, name: str | None) -> Reason:
         settings = self._settings
-        return explain(code, settings.model, settings.lang or "en", ratio=settings.shown_ratio)
+        return reason(verdict, name, settings.model, settings.lang or "en", ratio=settings.shown_ratio)
 
-    def _indented(self, text: str) -> None:
+    def _indented(self, text: str, style: str = "") -> None:
         # Rich counts cells: a Chinese character takes two.
-        for line in Text(text).wrap(self._out, max(20, self._out.width - len(_INDENT))):
+        for line in Text(text, style=style).wrap(self._out, max(20, self._out.width - len(_INDENT))):
             self._out.print(Text(_INDENT) + line, soft_wrap=True)
 
 
@@ -123,11 +142,22 @@ def checks_table(explanation: Mapping[str, Any]) -> Table:
         table.add_row(
             "decides" if failed and check["rule"] == decided else "",
             check["rule"],
-            "-" if value is None else f"{value:.4g}{'' if unit in {'', '°', '%'} else ' '}{unit}",
+            "-" if value is None else with_unit(f"{value:.4g}", unit),
             check["limit"],
-            style=STYLES["reject"] if failed else None,
+            style=VERDICT_STYLES["reject"] if failed else None,
         )
     return table
+
+
+def _boxes(decision: Decision) -> str:
+    parts = [
+        f"{name} {' '.join(f'{side:g}' for side in box)}"
+        for name, box in (("face", decision.face_bbox), ("extended", decision.ext_bbox))
+        if box
+    ]
+    if decision.body_style:
+        parts.append(f"{decision.body_style} body")
+    return ", ".join(parts)
 
 
 def _plain(name: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePath
 from types import TracebackType
 from typing import Self, cast
 
 from screentest.checking.judge import Judgement
-from screentest.checking.settings import CheckSettings
+from screentest.checking.settings import CheckError, CheckSettings
 from screentest.checking.sources import is_url
 from screentest.reports import ContactSheet, ReportEntry, annotate
 from screentest.reports.entry import Absence, Verdict
@@ -30,24 +32,42 @@ class Report:
         self._count = 0
 
     def __enter__(self) -> Self:
-        self._pictures.mkdir(parents=True, exist_ok=True)
-        self._sheet.__enter__()
+        with self._writing():
+            self._pictures.mkdir(parents=True, exist_ok=True)
+            self._sheet.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sheet.__exit__(kind, error, trace)
+        with self._writing():
+            self._sheet.__exit__(kind, error, trace)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise CheckError(
+                f"the report cannot be written to {self._settings.report}: {reason}; name another folder"
+            ) from error
 
     def add(self, judgement: Judgement) -> None:
-        """Draw one picture and append it to the sheet."""
+        """Draw one picture and append it to the sheet.
+
+        Raises:
+            CheckError: the folder cannot be written.
+        """
         self._count += 1
         entry = self._entry(judgement)
         drawn = annotate(entry) if entry.picture is not None else None
         if drawn is not None:
             stem = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePath(entry.name).stem)[:80] or "picture"
-            (self._pictures / f"{self._count:04d}-{stem}.jpg").write_bytes(drawn)
-        self._sheet.add(entry)
+            with self._writing():
+                (self._pictures / f"{self._count:04d}-{stem}.jpg").write_bytes(drawn)
+        with self._writing():
+            self._sheet.add(entry)
 
     def _entry(self, judgement: Judgement) -> ReportEntry:
         decision = judgement.decision

@@ -47,12 +47,15 @@ def run(
     """
     warnings.filterwarnings("ignore", module=r"PIL\.")  # on damaged metadata; the verdict says what matters
     out, err = stdout or sys.stdout, stderr or sys.stderr
-    output: Output = JsonOutput(settings, out, err) if settings.json_lines else TextOutput(settings, out, err)
+    screen = Console(file=out, highlight=False)
+    output: Output = (
+        JsonOutput(settings, screen, err) if settings.json_lines else TextOutput(settings, screen, err)
+    )
     counts: Counter[str] = Counter()
     with ExitStack() as stack:
         judging = stack.enter_context(judge or _judge(settings))
         report = stack.enter_context(Report(settings)) if settings.report else None
-        step = stack.enter_context(_Bar(settings, out, err))
+        step = stack.enter_context(_Bar(settings, screen, err))
         for judgement in _in_order(judging.judge, expand(settings.paths), settings.workers):
             counts[judgement.verdict] += 1
             output.judgement(judgement)
@@ -89,10 +92,14 @@ def _in_order(work: Callable[[str], Judgement], files: Iterable[str], workers: i
 
 
 class _Bar:
-    """A progress bar on a terminal when there is much to do."""
+    """A progress bar on a terminal when there is much to do.
 
-    def __init__(self, settings: CheckSettings, out: TextIO, err: TextIO) -> None:
-        self._settings, self._out, self._err = settings, out, err
+    Where results go to the same terminal, both go through one console, which keeps the lines above the bar.
+    """
+
+    def __init__(self, settings: CheckSettings, screen: Console, err: TextIO) -> None:
+        self._settings, self._err = settings, err
+        self._console = screen if screen.is_terminal else Console(file=err)
         self._progress: Progress | None = None
 
     def __enter__(self) -> Callable[[], None]:
@@ -106,10 +113,9 @@ class _Bar:
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=Console(file=self._err),
+            console=self._console,
             transient=True,
-            # On one terminal the lines must appear above the bar; into a file they must not pass through it.
-            redirect_stdout=self._out is sys.stdout and self._out.isatty(),
+            redirect_stdout=False,
             redirect_stderr=False,
         )
         self._progress = progress

@@ -94,10 +94,13 @@ class CheckSettings:
         folder = None if report is None else Path(report)
         if folder is not None and folder.exists() and not folder.is_dir():
             raise CheckError(f"--report {report} is a file: name a folder")
+        model = models.full_name(model)
+        if detector is None or model in {each.name for each in offered}:
+            _check_choice(model, ratio, offered)
         key = next((environ[name] for name in KEY_VARIABLES if environ.get(name)), None)
         return cls(
             tuple(paths),
-            models.full_name(model),
+            model,
             ratio,
             json_lines,
             explain,
@@ -116,6 +119,15 @@ class CheckSettings:
         """`ratio` of the output: `None` for detectors that take none, `1:1` for others where it is not given."""
         takes_none = any(model.name == self.model and not model.takes_ratio for model in self.models)
         return None if takes_none else self.ratio or "1:1"
+
+
+def _check_choice(model: str, ratio: str | None, offered: Sequence[ModelSpec]) -> None:
+    spec = next((each for each in offered if each.name == model), None)
+    if spec is None:
+        names = ", ".join(each.short or each.name for each in offered)
+        raise CheckError(f"there is no model {model}: --model is one of {names} (or its full name)")
+    if ratio is not None and spec.takes_ratio and ratio not in spec.ratios:
+        raise CheckError(f"{spec.name} has no ratio {ratio}: --ratio is {' or '.join(spec.ratios)}")
 
 
 def _check_detector(detector: str, paths: Sequence[str]) -> None:

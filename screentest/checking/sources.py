@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
+import threading
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from screentest.detection.errors import UnreadablePicture
 from screentest.detection.pictures import sniff
@@ -37,8 +40,14 @@ def is_url(path: str) -> bool:
     return path.lower().startswith(("http://", "https://"))
 
 
+def is_object(path: str) -> bool:
+    """Whether `path` names an object in S3."""
+    return path.lower().startswith("s3://")
+
+
 def expand(paths: Iterable[str]) -> Iterator[str]:
-    """Every picture: files and URLs as given, folders by their contents, subfolders included, in order of name.
+    """Every picture: files, URLs, objects and `-` (standard input) as given, folders by their contents, subfolders
+    included, in order of name.
 
     What cannot be read is kept: it gets its line too.
     """
@@ -83,6 +92,44 @@ def read(path: str, limit: int) -> bytes:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(f"{path} is no file")
         return file.read(limit)
+
+
+def read_stdin(limit: int) -> bytes:
+    """The first `limit` bytes of standard input."""
+    return sys.stdin.buffer.read(limit)
+
+
+class Objects:
+    """Objects in S3, read with the credentials that the AWS command line would use."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    def read(self, address: str, limit: int) -> bytes:
+        """The first `limit` bytes of the object at `s3://BUCKET/KEY`.
+
+        Raises:
+            OSError: it cannot be read; the sentence says why, and what to do.
+        """
+        bucket, _, key = address[len("s3://") :].partition("/")
+        if not bucket or not key or key.endswith("/"):
+            raise OSError(
+                "name one object, s3://BUCKET/KEY; screentest backfill screens what begins with a prefix"
+            )
+        from screentest.aws import Access, AwsError, translated
+
+        try:
+            with self._lock:
+                if self._client is None:
+                    self._client = Access(endpoint_url=os.environ.get("AWS_ENDPOINT_URL")).client("s3")
+            with translated("read the object", needs="s3:GetObject"):
+                data: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read(limit)
+        except ImportError as error:
+            raise OSError("reading from S3 needs boto3: pip install 'screentest[aws]'") from error
+        except AwsError as error:
+            raise OSError(str(error)) from error
+        return data
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated
 
 import typer
@@ -12,21 +13,53 @@ from screentest.cli.options import DecodeLimit, DetectorProfile, Lang
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+EXAMPLES = """
+Examples:
+
+  screentest check photo.jpg --model emo                   one picture, in words
+
+  screentest check photos/ --model emoji --report sheet    a folder, and a sheet to look at
+
+  screentest check photos/ --model emo --json > lines      for a program
+
+  curl -s https://example.com/a.jpg | screentest check - --model emo
+
+Exit status: 0 all pass, 1 some rejected, 2 something could not be judged, or the options are wrong.
+"""
+
+
+def _models() -> list[str]:
+    from screentest.detection.models import BUILT_IN
+
+    return [*(model.short for model in BUILT_IN), *(model.name for model in BUILT_IN)]
+
+
+@app.command(epilog=EXAMPLES)
 def check(
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATH...", help="Picture files, folders of them, or URLs.")
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="Picture files, folders of them, URLs, s3://BUCKET/KEY, or - for standard input.",
+        ),
     ],
     model: Annotated[
         str | None,
         typer.Option(
             help="emo, emoji, animate-anyone, liveportrait, wan2.2-s2v, or a name as the API has it.",
             show_default="that of the profile",
+            autocompletion=_models,
         ),
     ] = None,
     profile: DetectorProfile = None,
     ratio: Annotated[
-        str | None, typer.Option(metavar="1:1|3:4", help="Head or half body (EMO).", show_default="1:1")
+        str | None,
+        typer.Option(
+            metavar="1:1|3:4",
+            help="Head or half body (EMO).",
+            show_default="1:1",
+            autocompletion=lambda: ["1:1", "3:4"],
+        ),
     ] = None,
     json_lines: Annotated[
         bool, typer.Option("--json", help="One JSON line a picture on standard output, and nothing else.")
@@ -56,7 +89,7 @@ def check(
     ] = os.cpu_count() or 1,
     decode_limit: DecodeLimit = None,
 ) -> None:
-    """Decide pictures. Exit status: 0 all pass, 1 some rejected, 2 something could not be judged."""
+    """Decide pictures: can they drive the video, and if not, why."""
     from screentest.checking import CheckError, CheckSettings, run
 
     try:
@@ -77,5 +110,9 @@ def check(
         status = run(settings)
     except CheckError as error:
         typer.echo(f"error: {error}", err=True)
+        status = 2
+    except BrokenPipeError:
+        # Whoever reads our output has seen enough; closing it now keeps the interpreter from complaining.
+        sys.stderr.close()
         status = 2
     raise typer.Exit(status)

@@ -19,12 +19,13 @@ from rich.table import Table
 
 from screentest.demo import pictures
 from screentest.demo.cases import ANIMATE_ANYONE, CASES, EMO, EMOJI, Case, cases_of
+from screentest.display import VERDICT_STYLES
 from screentest.reports import ContactSheet, ReportEntry, annotate
 from screentest.stack import LocalStack
 
 POLL_SECONDS = 0.2
 TIMEOUT_SECONDS = 60.0  # without any new verdict
-STYLES = {"pass": "green", "reject": "yellow", "error": "red"}
+
 SHORT_MODELS = {EMO: "emo", EMOJI: "emoji", ANIMATE_ANYONE: "animate-anyone"}
 
 Item = Mapping[str, Any]
@@ -95,7 +96,7 @@ class Board:
         yield escape(case.name)
         yield SHORT_MODELS.get(case.model, case.model)
         yield case.ratio or "-"
-        yield f"[{STYLES[verdict]}]{verdict}[/]"
+        yield f"[{VERDICT_STYLES[verdict]}]{verdict}[/]"
         wrong = "" if outcome.right else f"\n[red]not {short(case.expected or 'error')}[/]"
         yield escape(short(code)) + wrong
         boxes = [

@@ -12,24 +12,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 import pytest
 from api_doubles import FakeDetect, FakeFetcher, ImageHost, jpeg, passed, rejected
 from PIL import Image
 from rich.cells import cell_len
+from rich.console import Console
 from typer.testing import CliRunner
 
+from screentest import networks
 from screentest.checking import CheckError, CheckSettings, run
 from screentest.checking.judge import THROTTLED_WAITS, Judge, Judgement
 from screentest.checking.output import TextOutput
 from screentest.checking.sources import expand
+from screentest.checking.words import reason
 from screentest.cli import app
 from screentest.detection import Answer, Code, ModelSpec, UnreadablePicture, confined, models
 from screentest.detection.answer import Check, Explanation
 from screentest.detection.api import DetectionApi
+from screentest.detection.api.errors import Cause
 from screentest.detection.api.fetch import MAX_BYTES
 from screentest.detection.api.wsgi import application
-from screentest.screening.reasons import explain
+from screentest.detection.vision.runtime import WEIGHTS
+from screentest.screening.reasons import LANGUAGES, explain
 
 linux = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="only Linux has limits to decode under"
@@ -177,11 +183,33 @@ class TestJson:
         assert line["response"]["code"] == "InternalError.Algo"
 
     @pytest.mark.parametrize(
-        ("options", "status"), [({"model": "emo-detect-v9"}, 404), ({"ratio": "2:1"}, 400)]
+        ("options", "words"),
+        [
+            ({"model": "emo-detect-v9"}, "emo, emoji, animate-anyone"),
+            ({"ratio": "2:1"}, "1:1 or 3:4"),
+            ({"model": "emoji", "ratio": "3:4"}, "--ratio is 1:1"),
+        ],
     )
-    def test_what_the_api_refuses(self, folder: Path, options: dict[str, str], status: int) -> None:
-        exit_status, (line,), _ = checked(settings("album/a.jpg", **options))
-        assert (exit_status, line["verdict"], line["status"]) == (2, "error", status)
+    def test_choices_are_checked_before_any_picture(self, options: dict[str, str], words: str) -> None:
+        with pytest.raises(CheckError, match=words):
+            settings("album/a.jpg", **options)
+
+    @pytest.mark.parametrize(
+        ("short", "full"),
+        [
+            ("emo", "emo-detect-v1"),
+            ("emoji", "emoji-detect-v1"),
+            ("animate-anyone", "animate-anyone-detect-gen2"),
+            ("liveportrait", "liveportrait-detect"),
+            ("wan2.2-s2v", "wan2.2-s2v-detect"),
+        ],
+    )
+    def test_short_names(self, short: str, full: str) -> None:
+        assert settings("a.jpg", model=short).model == full
+
+    def test_a_server_may_have_models_of_its_own(self) -> None:
+        given = settings("https://p.example/a.jpg", model="emo-private", detector="https://d.example")
+        assert given.model == "emo-private"
 
     def test_explanations_are_in_the_response_where_asked_for(self, folder: Path, tmp_path: Path) -> None:
         _, (line,), _ = checked(settings("album/a.jpg", explain=True))
@@ -195,6 +223,53 @@ class TestJson:
 
 
 class TestUrls:
+    @pytest.mark.parametrize(
+        ("status", "words"),
+        [(404, "nothing at this address"), (403, "does not let us read"), (503, "answered with an error")],
+    )
+    def test_each_answer_of_the_host_has_its_sentence(
+        self, image_host: ImageHost, status: int, words: str
+    ) -> None:
+        url = image_host.serve("/a.jpg", jpeg(), status=status)
+        assert words in said(settings(url, allow_private_urls=True, json_lines=False))
+
+    def test_a_page_is_no_picture(self, image_host: ImageHost) -> None:
+        url = image_host.serve("/a.html", b"<!doctype html><title>gallery</title>")
+        assert "not that of a page" in said(settings(url, allow_private_urls=True, json_lines=False))
+
+    @pytest.mark.parametrize(
+        ("url", "allowed", "words"),
+        [
+            ("http://no-such-host.invalid/a.jpg", False, "no host of this name"),
+            ("http://127.0.0.1:9/a.jpg", True, "can be fetched"),
+            ("http://127.0.0.1:1029/a.jpg", False, "private address"),
+            ("http://127.0.0.1:1029/a.jpg", True, "refused the connection"),
+        ],
+    )
+    def test_each_cause_has_its_sentence(self, url: str, allowed: bool, words: str) -> None:
+        text = said(settings(url, allow_private_urls=allowed, json_lines=False))
+        assert words in text
+        assert "redrive" not in text
+        assert "JPEG" not in text
+
+    def test_every_cause_has_words_in_every_language(self) -> None:
+        for cause in Cause:
+            seen = {reason("error", str(cause), "emo-detect-v1", lang, ratio=None) for lang in LANGUAGES}
+            assert len(seen) == len(LANGUAGES), cause
+
+    def test_every_error_has_words_for_this_command(self) -> None:
+        for code in (
+            "InvalidApiKey",
+            "Arrearage",
+            "ModelNotFound",
+            "InternalError.Algo",
+            "NotJSON",
+            "Throttling",
+        ):
+            words = reason("error", code, "emo-detect-v1", "en", ratio=None)
+            assert "redrive" not in words.advice
+            assert words != explain("Unknown", "emo-detect-v1")
+
     def test_fetched_as_the_server_would(self, image_host: ImageHost) -> None:
         url = image_host.serve("/a.jpg", jpeg())
         status, (line,), _ = checked(settings(url), detect=FakeDetect())
@@ -206,6 +281,41 @@ class TestUrls:
     def test_an_address_of_a_handed_file_is_nobody_elses(self, folder: Path) -> None:
         status, (line,), _ = checked(settings("http://handed:1/"), detect=FakeDetect())
         assert (status, line["verdict"]) == (2, "error")
+
+
+def said(given: CheckSettings) -> str:
+    out = io.StringIO()
+    run(given, judge=Judge(given, detect=by_content), stdout=out, stderr=io.StringIO())
+    return " ".join(out.getvalue().split())
+
+
+class TestOtherSources:
+    def test_standard_input(self, command: Callable[..., Any]) -> None:
+        result = CliRunner().invoke(app, ["check", "-", "--model", "emo", "--json"], input=jpeg())
+        line = json.loads(result.stdout)
+        assert (line["file"], line["verdict"], result.exit_code) == ("-", "reject", 1)
+
+    def test_an_object(self, moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in {
+            "AWS_ENDPOINT_URL": moto,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        s3 = boto3.client("s3", endpoint_url=moto)
+        s3.create_bucket(Bucket="checked")
+        s3.put_object(Bucket="checked", Key="a b/é.jpg", Body=b"pass")
+        _, lines, err = checked(
+            settings("s3://checked/a b/é.jpg", "s3://checked/none.jpg", "s3://checked/a b/")
+        )
+        assert [(line["file"], line["verdict"]) for line in lines] == [
+            ("s3://checked/a b/é.jpg", "pass"),
+            ("s3://checked/none.jpg", "error"),
+            ("s3://checked/a b/", "error"),
+        ]
+        assert "NoSuchKey" in err
+        assert "name one object" in err
 
 
 class TestRemote:
@@ -313,6 +423,7 @@ class TestText:
         text = self.shown(settings("album/a.jpg", "album/b.PNG", "absent.jpg", json_lines=False))
         assert "pass   album/a.jpg\n" in text
         assert "reject album/b.PNG  InvalidFile.FacePose\n" in text
+        assert re.search(r"\n       face [\d ]+, extended [\d ]+\n", text)
         assert "Look straight" in text
         assert "cannot be read" in text
         assert "3 pictures: 1 pass, 1 reject, 1 error" in text
@@ -329,7 +440,7 @@ class TestText:
         checks = (
             Check("resolution", 886.0, "400 to 7000", "pixels", Code.RESOLUTION, False),
             Check("several people", None, "at most 1", "persons", Code.MULTI_HUMAN, False),
-            Check("head turned", 41.23, "at most 38", "°", Code.FACE_POSE, True),
+            Check("head turned", 41.23, "at most 38", "degrees", Code.FACE_POSE, True),
         )
         explained = rejected()
         explained = Answer(
@@ -338,6 +449,7 @@ class TestText:
         )
         text = self.shown(settings("album/b.PNG", json_lines=False, explain=True), FakeDetect(explained))
         assert max(map(len, text.splitlines())) <= 60
+        assert "Turned 41°, at most 38°\n" in text
         rows = [re.split(r"\s{2,}", line.strip()) for line in text.splitlines()]
         assert ["resolution", "886 pixels", "400 to 7000"] in rows
         assert ["several people", "-", "at most 1"] in rows
@@ -354,7 +466,7 @@ class TestText:
 def test_the_language_of_reasons_fits_the_terminal(tmp_path: Path, lang: str | None) -> None:
     (tmp_path / "text.jpg").write_bytes(b"no picture")
     out = io.StringIO()
-    shown = TextOutput(settings(str(tmp_path), json_lines=False, lang=lang), out, io.StringIO())
+    shown = TextOutput(settings(str(tmp_path), json_lines=False, lang=lang), Console(file=out), io.StringIO())
     shown.judgement(Judgement(str(tmp_path / "text.jpg"), "reject", 200, None, code="InvalidURL"))
     shown.summary({"pass": 0, "reject": 1, "error": 0})
     assert explain("InvalidURL", "emo-detect-v1", lang or "en").sentence in out.getvalue()
@@ -372,6 +484,33 @@ def test_report(folder: Path, tmp_path: Path) -> None:
     assert "album/real.jpg" in sheet
     assert "album/broken.jpeg" in sheet
     assert "5ec2e7" not in sheet
+
+
+@pytest.mark.parametrize("where", ["file/report", "/proc/report"])
+def test_a_report_that_cannot_be_written_is_one_line(
+    folder: Path, command: Callable[..., Any], where: str
+) -> None:
+    Path("file").write_bytes(b"")
+    result = command("album/a.jpg", "--model", "emo", "--report", where)
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert f"the report cannot be written to {where}" in result.stderr
+
+
+def test_the_weights_that_are_looked_for_are_those_that_are_read() -> None:
+    assert set(networks.FILES) == {path.name for path in WEIGHTS.iterdir()}
+
+
+def test_missing_weights_are_said_before_any_picture(
+    folder: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for file in networks.FILES[:-1]:
+        (tmp_path / file).write_bytes(b"")
+    monkeypatch.setattr(networks, "WEIGHTS", tmp_path)
+    result = command("album/a.jpg", "--model", "emo")
+    assert result.exit_code == 2
+    assert "pose_landmark_full.tflite are missing" in result.stderr
+    assert "make weights" in result.stderr
 
 
 def test_pictures_in_memory_are_bounded(tmp_path: Path) -> None:

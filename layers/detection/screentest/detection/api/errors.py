@@ -5,7 +5,26 @@ Source: the retired service's tables of status codes, each model's own and the c
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from screentest.detection.errors import DetectionError
+
+
+class Cause(StrEnum):
+    """Why a picture could not be fetched."""
+
+    MALFORMED = "malformed"
+    NO_HOST = "no-host"
+    NOT_PUBLIC = "not-public"
+    REFUSED = "refused"
+    UNTRUSTED = "untrusted"
+    TIMEOUT = "timeout"
+    BROKEN = "broken"
+    MISSING = "missing"
+    FORBIDDEN = "forbidden"
+    STATUS = "status"
+    REDIRECTS = "redirects"
+    NO_PICTURE = "no-picture"
 
 
 class ApiError(DetectionError):
@@ -16,16 +35,24 @@ class ApiError(DetectionError):
         code: the wire's code.
         message: the wire's message.
         headers: further response headers.
+        cause: what happened, where the answer does not say it; for whoever runs this process, never on the wire.
     """
 
     def __init__(
-        self, status: int, code: str, message: str, headers: tuple[tuple[str, str], ...] = ()
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: tuple[tuple[str, str], ...] = (),
+        *,
+        cause: Cause | None = None,
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.status = status
         self.code = code
         self.message = message
         self.headers = headers
+        self.cause = cause
 
 
 _URL = (
@@ -121,30 +148,48 @@ def ratio_invalid() -> ApiError:
 
 def url_malformed() -> ApiError:
     """Not an absolute http or https URL that this server will ever fetch."""
-    return ApiError(400, "InvalidURL", "Required URL is missing or invalid, please check the request URL.")
+    return ApiError(
+        400,
+        "InvalidURL",
+        "Required URL is missing or invalid, please check the request URL.",
+        cause=Cause.MALFORMED,
+    )
 
 
-def url_invalid() -> ApiError:
+def url_invalid(cause: Cause = Cause.NO_PICTURE) -> ApiError:
     """Nothing there, no picture, or an address that is not public. Which of them is not said: a stranger could map
     a private network by the difference."""
-    return ApiError(400, "InvalidURL", _URL)
+    return ApiError(400, "InvalidURL", _URL, cause=cause)
 
 
 def url_refused(where: str) -> ApiError:
     """The image host refused the connection. `where` carries no path or query: signed URLs stay unspoken."""
     return ApiError(
-        400, "InvalidURL.ConnectionRefused", f"Connection to {where} refused, please provide available URL"
+        400,
+        "InvalidURL.ConnectionRefused",
+        f"Connection to {where} refused, please provide available URL",
+        cause=Cause.REFUSED,
     )
 
 
 def url_timeout(where: str) -> ApiError:
     """The image host was too slow. `where` carries no path or query."""
-    return ApiError(400, "InvalidURL.Timeout", f"Download {where} timeout, please check network connection.")
+    return ApiError(
+        400,
+        "InvalidURL.Timeout",
+        f"Download {where} timeout, please check network connection.",
+        cause=Cause.TIMEOUT,
+    )
 
 
-def download_failed(reason: str) -> ApiError:
+def download_failed(reason: str, cause: Cause = Cause.BROKEN) -> ApiError:
     """The image host failed midway or answered 429 or 5xx: worth another try, so not `InvalidURL`."""
-    return ApiError(400, "BadRequest.InputDownloadFailed", f"Failed to download the input file: {reason}.")
+    return ApiError(
+        400,
+        "BadRequest.InputDownloadFailed",
+        f"Failed to download the input file: {reason}.",
+        cause=cause,
+    )
 
 
 def picture_too_heavy(megabytes: int) -> ApiError:

@@ -22,6 +22,7 @@ from screentest.detection import errors as picture_errors
 from screentest.detection import pictures
 from screentest.detection.api import errors
 from screentest.detection.api.addresses import is_public
+from screentest.detection.api.errors import Cause
 from screentest.detection.api.urls import ImageUrl, parse
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,13 @@ MAX_ADDRESSES = 4
 
 MAGIC_BYTES = 16
 """From this many bytes on a download that is no picture is recognised, and ended."""
+
+_CAUSES = {
+    401: Cause.FORBIDDEN,
+    403: Cause.FORBIDDEN,
+    404: Cause.MISSING,
+    410: Cause.MISSING,
+}
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 
@@ -129,7 +137,7 @@ class HttpFetcher:
             raise
         except _Refused as error:
             logger.warning("picture not fetched from %s: %s", here, error)
-            raise errors.url_invalid() from None
+            raise errors.url_invalid(Cause.NOT_PUBLIC) from None
         except (httpcore.TimeoutException, TimeoutError):
             raise errors.url_timeout(here.origin) from None
         except httpcore.ConnectError as error:
@@ -137,16 +145,18 @@ class HttpFetcher:
             untrusted = isinstance(error.__cause__, ssl.SSLError) or isinstance(
                 error.__context__, ssl.SSLError
             )
-            raise (errors.url_invalid() if untrusted else errors.url_refused(here.origin)) from None
+            raise (
+                errors.url_invalid(Cause.UNTRUSTED) if untrusted else errors.url_refused(here.origin)
+            ) from None
         except (httpcore.NetworkError, httpcore.RemoteProtocolError):
             raise errors.download_failed("the connection broke") from None
         except httpcore.LocalProtocolError:
             raise errors.url_malformed() from None
         except OSError as error:  # the resolver's: no such name, or no answer
             logger.info("picture not fetched from %s: %s", here, error)
-            raise errors.url_invalid() from None
+            raise errors.url_invalid(Cause.NO_HOST) from None
         logger.info("picture not fetched from %s: more than %d redirects", url, MAX_REDIRECTS)
-        raise errors.url_invalid()
+        raise errors.url_invalid(Cause.REDIRECTS)
 
     def _get(self, url: ImageUrl, deadline: _Deadline, take: Take) -> bytes | str:
         """The file, or where it has gone."""
@@ -176,9 +186,9 @@ class HttpFetcher:
         if response.status in _REDIRECTS and b"location" in headers:
             return headers[b"location"].decode("utf-8", "replace")
         if response.status == 429 or response.status >= 500:
-            raise errors.download_failed(f"the host answered {response.status}")
+            raise errors.download_failed(f"the host answered {response.status}", Cause.STATUS)
         if response.status != 200:
-            raise errors.url_invalid()
+            raise errors.url_invalid(_CAUSES.get(response.status, Cause.STATUS))
         length = headers.get(b"content-length", b"")
         if length.isdigit():
             self.check_size(int(length))

@@ -1,0 +1,96 @@
+"""Measurements in words: `turned 41°, at most 38°`, in every language.
+
+The words of rules, units and limits are data (`assets/rules.json`), which the browser's script reads as well.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ASSET = Path(__file__).parent / "assets" / "rules.json"
+
+SHARES = frozenset({"", "of the shorter side", "of the torso"})
+"""Units of figures that are said in per cent where their limit lies below 1."""
+
+_LIMIT = re.compile(r"(at most|at least) (-?[\d.]+)|(-?[\d.]+) to (-?[\d.]+)")
+
+
+@cache
+def words() -> dict[str, dict[str, Any]]:
+    """Names and phrases of rules, units and limits by language."""
+    found: dict[str, dict[str, Any]] = json.loads(ASSET.read_text(encoding="utf-8"))
+    return found
+
+
+def rule_name(rule: str, lang: str = "en") -> str:
+    """What a rule is called; a profile's own rules keep their name."""
+    found = words()[lang]["rules"].get(rule)
+    return rule if found is None else str(found[0])
+
+
+def _is_share(check: Mapping[str, Any]) -> bool:
+    bounds = re.findall(r"-?[\d.]+", str(check["limit"]))
+    return str(check.get("unit") or "") in SHARES and all(-1 < float(bound) < 1 for bound in bounds)
+
+
+def figure(value: float, limit: str = "") -> str:
+    """A figure with as few digits as tell it from its limit: `41`, but `38.2` where the limit is 38."""
+    bounds = {float(bound) for bound in re.findall(r"-?[\d.]+", limit)}
+    digits = 0 if abs(value) >= 10 or value == int(value) else 1 if abs(value) >= 1 else 2
+    while digits < 4 and value not in bounds and round(value, digits) in bounds:
+        digits += 1
+    return f"{value:,.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:,.0f}"
+
+
+def with_unit(text: str, unit: str, lang: str = "en") -> str:
+    """A figure with its unit, in the singular for 1."""
+    of = words()[lang]
+    form = (of["one"].get(unit) if text == "1" else None) or of["units"].get(unit)
+    if form is None:
+        return f"{text} {unit}".strip()
+    return str(form).replace("{}", text)
+
+
+def measured(check: Mapping[str, Any], lang: str = "en") -> str:
+    """The value of a check with its unit; `-` where it could not be measured."""
+    if check.get("value") is None:
+        return "-"
+    unit = str(check.get("unit") or "")
+    if _is_share(check):
+        return with_unit(f"{round(100 * float(check['value']))} %", unit, lang)
+    return with_unit(figure(float(check["value"]), str(check["limit"])), unit, lang)
+
+
+def limit(check: Mapping[str, Any], lang: str = "en") -> str:
+    """The limit of a check in words. Degrees have their sign; other units stand at the value already."""
+    found = _LIMIT.fullmatch(str(check["limit"]))
+    if found is None:
+        return str(check["limit"])
+    side, bound, low, high = found.groups()
+    forms = words()[lang]["limits"]
+    if side:
+        sign = "°" if check.get("unit") == "degrees" else ""
+        said = f"{100 * float(bound):.3g} %" if _is_share(check) else f"{bound}{sign}"
+        return str(forms[side]).replace("{limit}", said)
+    return str(forms["to"]).replace("{low}", low).replace("{high}", high)
+
+
+def failed_check(explanation: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The check that rejected the picture; None on a pass or where nothing was measured."""
+    checks = (explanation or {}).get("checks", ())
+    return next((check for check in checks if check.get("failed")), None)
+
+
+def deciding(explanation: Mapping[str, Any] | None, lang: str = "en") -> str | None:
+    """What decided, in words: `turned 41°, at most 38°`; None on a pass or where nothing was measured."""
+    check = failed_check(explanation)
+    if check is None:
+        return None
+    found = words()[lang]["rules"].get(check["rule"])
+    form = str(found[1]) if found else f"{check['rule']}: {{value}}, {{limit}}"
+    return form.replace("{value}", measured(check, lang)).replace("{limit}", limit(check, lang))
