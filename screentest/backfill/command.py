@@ -30,7 +30,7 @@ from screentest.backfill import queue as queues
 from screentest.backfill.selection import Selection, Skip, parse_size, parse_source, stamp, utc
 from screentest.backfill.sources import Bucket, Verdicts
 from screentest.backfill.state import Job, Jobs, Phase, Request
-from screentest.display import duration, error_console, printable
+from screentest.display import counted, duration, error_console, printable
 from screentest.screening.backfill import Reason
 from screentest.screening.routes import Routes
 from screentest.screening.settings import SELF_HOSTED
@@ -222,10 +222,10 @@ class Backfill:
             )
             return DONE
         out = self._results.print
-        out(f"{printable(selection.uri)}: {listed:,} objects", soft_wrap=True, markup=False)
+        out(f"{printable(selection.uri)}: {counted(listed, 'object')}", soft_wrap=True, markup=False)
         for skip, count in sorted(skipped.items(), key=lambda pair: -pair[1]):
             out(f"  {count:>11,}  skipped: {skip}")
-        out(f"  {objects:>11,}  to screen, in {screenings:,} detector calls")
+        out(f"  {objects:>11,}  to screen, in {counted(screenings, 'detector call')}")
         if not listed:
             self._empty(selection)
         if objects:
@@ -235,8 +235,8 @@ class Backfill:
                 else "assumed, this stack has no verdicts yet"
             )
             out(
-                f"about {duration(estimate.seconds)} by {self._concurrency(stack)} functions at a time (parameter "
-                f"BackfillConcurrency) at {estimate.seconds_each:.2f} s a call, {learned}"
+                f"about {duration(estimate.seconds)} by {counted(self._concurrency(stack), 'function')} at a time "
+                f"(parameter BackfillConcurrency) at {estimate.seconds_each:.2f} s a call, {learned}"
             )
             out(
                 f"about ${estimate.usd:,.2f} to AWS at us-east-1 list prices"

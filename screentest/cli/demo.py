@@ -10,7 +10,9 @@ import typer
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(
+    epilog="Exit status: 0 every verdict came, each as expected; 1 one did not; 2 it could not be run."
+)
 def demo(
     photos: Annotated[
         Path | None,

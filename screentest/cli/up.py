@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
-def up() -> None:
+@app.command(epilog="Exit status: 0 ended by Ctrl-C, 2 it could not be started, or ended by itself.")
+def up(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Of the local AWS.", show_default="a free one")
+    ] = 0,
+    page_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Of the page.", show_default="a free one")
+    ] = 0,
+) -> None:
     """Run the local stack until Ctrl-C."""
     from screentest.stack import StackError
     from screentest.stack.up import run
 
     try:
-        run()
+        run(port=port, page_port=page_port)
     except StackError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error

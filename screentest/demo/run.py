@@ -19,7 +19,7 @@ from rich.table import Table
 
 from screentest.demo import pictures
 from screentest.demo.cases import ANIMATE_ANYONE, CASES, EMO, EMOJI, Case, cases_of
-from screentest.display import VERDICT_STYLES
+from screentest.display import VERDICT_STYLES, counted
 from screentest.reports import ContactSheet, ReportEntry, annotate
 from screentest.stack import LocalStack
 
@@ -239,7 +239,7 @@ def write_report(board: Board, out: Path) -> Path:
         old.unlink()
     page = out / "index.html"
     with ContactSheet(
-        page, title="Screentest demo", subtitle=f"{len(board.outcomes)} uploads, local stack"
+        page, title="Screentest demo", subtitle=f"{counted(len(board.outcomes), 'upload')}, local stack"
     ) as sheet:
         for number, outcome in enumerate(board.outcomes.values(), 1):
             if outcome.item is None:
@@ -337,7 +337,8 @@ def run(
         notified = sum(outcome.notified for outcome in board.outcomes.values())
         agree = "" if photos else ", each as a person had written down beforehand"
         console.print(
-            f"{len(cases)} uploads, {board.decided} verdicts{agree}; {notified} failures announced."
+            f"{counted(len(cases), 'upload')}, {counted(board.decided, 'verdict')}{agree}; "
+            f"{counted(notified, 'failure')} announced."
         )
     console.print(f"Annotated pictures and contact sheet: {page}", highlight=False)
     return not wrong

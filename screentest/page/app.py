@@ -70,9 +70,10 @@ def measure(picture: bytes, screening: Screening) -> Mapping[str, Any]:
 
     Empty for models that are not ours and for files that cannot be read.
     """
-    from screentest import detection
+    from screentest import detection, networks
 
     try:
+        networks.prepare()
         answer = detection.detect(picture, screening.model, screening.ratio or "1:1")
     except detection.DetectionError:
         return {}

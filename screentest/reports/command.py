@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from screentest.aws import Access, AwsError, translated
-from screentest.display import error_console, printable
+from screentest.display import counted, error_console, printable
 from screentest.reports.sheet import ContactSheet
 from screentest.reports.stored import entries
 from screentest.screening.reasons import Language
@@ -84,7 +84,7 @@ def run(access: Access, options: Options, target: Target) -> int:
         print(json.dumps({"report": str(target.file), "screenings": sheet.count, "without_picture": without}))
     else:
         gone = f", {without} without their picture" if without else ""
-        print(f"{target.file}: {sheet.count} screenings{gone}")
+        print(f"{target.file}: {counted(sheet.count, 'screening')}{gone}")
     if denied:
         remark(
             f"reading was denied for {denied}: your identity needs s3:GetObject and s3:GetObjectVersion there"

@@ -49,6 +49,7 @@ class LocalStack:
         artefacts: Path = ARTEFACTS,
         alter: Callable[[Template], Template] | None = None,
         enforce_roles: bool = True,
+        port: int = 0,
     ) -> None:
         """Prepare a stack; nothing starts before the `with` block.
 
@@ -57,8 +58,13 @@ class LocalStack:
             artefacts: what `make build HOST=1` made.
             alter: changes the built template before it is deployed.
             enforce_roles: check signatures and the functions' role policies, as AWS does.
+            port: of the server; 0 lets the system choose.
         """
-        self.aws = LocalAws(enforce_roles=enforce_roles)
+        self.aws = (
+            LocalAws(enforce_roles=enforce_roles, find_port=lambda: port)
+            if port
+            else LocalAws(enforce_roles=enforce_roles)
+        )
         self._parameters = LOCAL_PARAMETERS | dict(parameters or {})
         self._artefacts = artefacts
         self._alter = alter

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+import socket
 import time
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from screentest.page import serve
-from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
+from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalStack, StackError
 
 RECORD = Path("build/up.json")
 CHECK_SECONDS = 0.5
@@ -65,24 +66,51 @@ def commands(stack: LocalStack) -> list[str]:
     ]
 
 
-def run(record: Path = RECORD) -> None:
+def check_port(port: int, option: str) -> None:
+    """Whether a port that was asked for can be had; 0 always can.
+
+    Raises:
+        StackError: it is in use.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StackError(
+                f"port {port} cannot be had ({error.strerror}): choose another with {option}"
+            ) from error
+
+
+def box(*lines: str) -> str:
+    """The lines in a frame, to be found again below forty others."""
+    width = max(map(len, lines))
+    edge = "─" * (width + 2)
+    return "\n".join((f"┌{edge}┐", *(f"│ {line:<{width}} │" for line in lines), f"└{edge}┘"))
+
+
+def run(record: Path = RECORD, *, port: int = 0, page_port: int = 0) -> None:
     """Deploy the stack, print where it is, and wait for a signal.
 
     Args:
         record: file for endpoint, region, page and outputs as JSON; it exists while the stack does.
+        port: of the local AWS; 0 lets the system choose.
+        page_port: of the page; 0 lets the system choose.
 
     Raises:
         StackError: it could not be started, or the local AWS ended by itself.
     """
+    check_port(port, "--port")
+    check_port(page_port, "--page-port")
     _stop_on_signals()
     try:
-        with LocalStack() as stack, serve(stack) as page:
+        with LocalStack(port=port) as stack, serve(stack, port=page_port) as page:
             print(f"local AWS    {stack.endpoint_url}   region {REGION}, keys {ACCESS_KEY}/{SECRET_KEY}")
-            print(f"page         {page.url}   drop a picture on it")
             for name, value in stack.outputs.items():
                 print(f"{name:<20} {value}")
             print("\nTry, in another shell:")
             print("\n".join(f"  {command}" for command in commands(stack)))
+            print("\nand with the same export:\n  screentest verdicts\n  screentest report")
             said = {
                 "endpoint_url": stack.endpoint_url,
                 "region": REGION,
@@ -91,7 +119,8 @@ def run(record: Path = RECORD) -> None:
             }
             record.parent.mkdir(parents=True, exist_ok=True)
             record.write_text(json.dumps(said, indent=2) + "\n")
-            print("\nCtrl-C ends it.", flush=True)
+            page_line = f"Page: {page.url}   drop a picture on it"
+            print("\n" + box(page_line, "Ctrl-C ends the stack."), flush=True)
             while True:
                 stack.aws.check()
                 time.sleep(CHECK_SECONDS)

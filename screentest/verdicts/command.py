@@ -94,4 +94,4 @@ def run(access: Access, options: Options) -> None:
     if not count:
         remark("no verdict matches; screenings that wait have none yet (--verdict pending)")
     elif options.limited and count == options.limit:
-        remark(f"the newest {count}; --limit 0 shows all")
+        remark(f"the newest {count}; --limit 0 shows all, --json every attribute")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable
-from itertools import chain
+from dataclasses import dataclass
 from typing import IO, Any, Final
 
-from rich import box
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from screentest.display import printable
+from screentest.display import VERDICT_STYLES, printable
 from screentest.verdicts.query import PENDING, Item
 
 COLUMNS: Final = (
@@ -43,10 +43,12 @@ COLUMNS: Final = (
 )
 """Of the CSV file, in this order; every column is there whether or not an item knows it."""
 
-STYLES: Final = {"pass": "green", "reject": "yellow", "error": "red", PENDING: "dim"}
-
-NARROW: Final = 100
-"""Columns of the terminal below which a verdict takes two lines: addresses alone are often 60 characters long."""
+WIDE: Final = 110
+"""Columns of the terminal from which there is room for the year and for both boxes."""
+NARROW: Final = 76
+"""Columns below which there is no room for the time."""
+GAP: Final = 2
+"""Columns between two cells."""
 
 EXECUTABLE: Final = ("=", "+", "-", "@", "\t", "\r")
 """First characters that make spreadsheets take a cell for a formula (OWASP, CSV injection)."""
@@ -83,34 +85,61 @@ def cell(value: Any) -> str:
 
 
 def write_table(items: Iterable[Item], console: Console) -> int:
-    """A table that fits the console. Returns how many items."""
-    found = iter(items)
-    first = next(found, None)
-    if first is None:
+    """One line a verdict, as wide as the console: addresses lose their beginning first. Returns how many items."""
+    rows = [_row(item, console.width) for item in items]
+    if not rows:
         return 0
-    narrow = console.width < NARROW
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, expand=narrow)
-    if narrow:
-        table.add_column("verdict", no_wrap=True)
-        table.add_column("what and why", overflow="fold", ratio=1)
-    else:
-        for name in ("verdict", "when", "model", "code"):
-            table.add_column(name, no_wrap=True)
-        table.add_column("object", overflow="fold", ratio=1)
-    for item in chain((first,), found):
-        verdict = str(item.get("verdict", PENDING))
-        word = Text(printable(verdict), style=STYLES.get(verdict, ""))
-        when = str(item.get("screened_at", ""))[:19].replace("T", " ")
-        model = printable(str(item.get("model", "")))
-        if item.get("ratio", "-") != "-":
-            model += f" {printable(str(item['ratio']))}"
-        code = printable(str(item.get("code", "")))
-        address = Text(printable(str(item.get("object", ""))))
-        if narrow:
-            table.add_row(
-                word, Text("\n").join(filter(None, (address, Text(model), Text(f"{when} {code}".strip()))))
-            )
-        else:
-            table.add_row(word, when, Text(model), Text(code), address)
-    console.print(table)
-    return table.row_count
+    heading = _Row("verdict", "when" if rows[0].when else "", "model", "why or face", "object")
+    widths = [
+        max(map(cell_len, column)) for column in zip(*(row.cells for row in (heading, *rows)), strict=True)
+    ]
+    room = console.width - sum(width + GAP for width in widths[:-1] if width)
+    for row in (heading, *rows):
+        line = Text()
+        for width, text in zip(widths[:-1], row.cells[:-1], strict=True):
+            if width:
+                style = VERDICT_STYLES.get(row.verdict, "bold") if text == row.verdict else ""
+                line.append(set_cell_size(text, width + GAP), style="bold" if row is heading else style)
+        line.append(_last(row.address, room), style="bold" if row is heading else "")
+        line.rstrip()
+        console.print(line, soft_wrap=True)
+    return len(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    verdict: str
+    when: str
+    model: str
+    why: str
+    address: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return self.verdict, self.when, self.model, self.why, self.address
+
+
+def _row(item: Item, width: int) -> _Row:
+    verdict = printable(str(item.get("verdict", PENDING)))
+    at = str(item.get("screened_at", "")).replace("T", " ")
+    # Without a year, and then without a time, where there is no room.
+    when = at[:16] if width >= WIDE else at[5:16] if width >= NARROW else ""
+    model = re.sub(r"-detect(-.*)?$", "", printable(str(item.get("model", ""))))
+    model = _last(model, width // 3)
+    if item.get("ratio", "-") != "-":
+        model += f" {printable(str(item['ratio']))}"
+    why = printable(str(item.get("code", ""))).removeprefix("InvalidFile.")
+    if not why:
+        boxes = [" ".join(map(str, item[name])) for name in ("face_bbox", "ext_bbox") if item.get(name)]
+        style = f"{item['body_style']} body" if item.get("body_style") else ""
+        why = " / ".join(boxes if width >= WIDE else boxes[:1]) or printable(style)
+    return _Row(verdict, when, model, _last(why, width // 3), printable(str(item.get("object", ""))))
+
+
+def _last(text: str, room: int) -> str:
+    """The end of the text, as much as there is room for: that is where the names of files are."""
+    if cell_len(text) <= room:
+        return text
+    while text and cell_len(text) > max(0, room - 1):
+        text = text[max(1, (cell_len(text) - room) // 2) :]
+    return f"\N{HORIZONTAL ELLIPSIS}{text}"

@@ -95,7 +95,9 @@ def test_a_killed_parent_leaves_no_process_and_no_folder():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_up_prints_the_endpoint_first_and_ends_well_on_a_signal(number: signal.Signals, tmp_path: Path):
+    port, page_port = free_port(), free_port()
     command = [str(Path(sys.executable).parent / "screentest"), "up"]
+    command += ["--port", str(port), "--page-port", str(page_port)]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     up = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment)
     assert up.stdout
@@ -107,12 +109,29 @@ def test_up_prints_the_endpoint_first_and_ends_well_on_a_signal(number: signal.S
     (url,) = [word for word in lines[0].split() if word.startswith("http")]
     record = tmp_path / "build" / "up.json"
     said = json.loads(record.read_text())
-    assert said["endpoint_url"] == url
+    assert said["endpoint_url"] == url == f"http://127.0.0.1:{port}"
+    # The page's address is the last thing, in a frame: nobody scrolls back for it.
+    assert f"http://127.0.0.1:{page_port}" in lines[-2]
+    assert {lines[-2][0], lines[-1][0]} == {"│"}
+    assert "  screentest verdicts\n" in lines
     assert said["outputs"]["UploadBucketName"]
     up.send_signal(number)
     assert up.wait(timeout=10) == 0  # the promise of the command itself
     assert not record.exists()
     assert not answers(url)
+
+
+@pytest.mark.parametrize("option", ["--port", "--page-port"])
+def test_a_port_that_is_taken_is_said_in_one_line(option: str, tmp_path: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [str(Path(sys.executable).parent / "screentest"), "up", option, port]
+        done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"choose another with {option}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_the_commands_that_up_prints_work_as_they_stand(stack: LocalStack, tmp_path: Path):

@@ -54,7 +54,23 @@ def test_a_table_fits_and_a_key_has_no_power_over_the_terminal(key: str, width: 
     lines = out.getvalue().split("\n")
     assert max(map(cell_len, lines)) <= width
     assert "\x1b" not in out.getvalue()
-    assert "InvalidFile.FacePose" in out.getvalue()
+    assert "FacePose" in out.getvalue()
+    assert len(lines) == 3, "a heading, one line, and its end"
+
+
+def test_a_pass_shows_its_boxes() -> None:
+    item = {
+        "object": "s3://p/emo/a.jpg",
+        "verdict": "pass",
+        "face_bbox": [1, 2, 3, 4],
+        "ext_bbox": [0, 0, 9, 9],
+    }
+    figure = {"object": "s3://p/aa/a.jpg", "verdict": "pass", "body_style": "full"}
+    for width, said in ((80, "1 2 3 4 "), (120, "1 2 3 4 / 0 0 9 9")):
+        out = io.StringIO()
+        writing.write_table([item, figure], Console(file=out, width=width))
+        assert said in out.getvalue()
+        assert "full body" in out.getvalue()
 
 
 @given(st.text(max_size=100))
@@ -103,7 +119,7 @@ def test_a_terminal_of_any_width(table: Table, run_cli: Run, columns: int) -> No
     result = run_cli("--table", table[1], columns=columns)
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= columns
-    assert result.stdout.count("emo-detect-v1") == 6
+    assert result.stdout.count("emo 1x1") == 6
 
 
 def test_a_cut_table_says_so(table: Table, run_cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
