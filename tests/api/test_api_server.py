@@ -270,7 +270,7 @@ class TestSettings:
         assert self.parse(aliases=["emo-detect-acme=emo-detect-v1"]).aliases == {
             "emo-detect-acme": models.EMO
         }
-        for alias in ("emo-detect-acme", "emo-detect-acme=emo", "=emo-detect-v1"):
+        for alias in ("emo-detect-acme", "emo-detect-acme=emo-v1", "=emo-detect-v1"):
             with pytest.raises(ServeError):
                 self.parse(aliases=[alias])
 
