@@ -96,13 +96,19 @@ wheel: setup ## Build and check what `pip install` gets: dist/*.whl and the sour
 test: setup $(HOST_BUILD) .aws-sam/lambda.built ## Run the test suite (ARGS=... for pytest)
 	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
-check: setup .checkov/.installed ## Format, lint, types, template
+check: setup .checkov/.installed ## Format, lint, types, template, workflows
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(SAM) validate --lint --template template.yaml
 	@$(BIN)/cfn-lint template.yaml
 	@$(BIN)/python tests/template/scan.py
+	@.checkov/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@.checkov/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@.checkov/bin/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	@.checkov/bin/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@.checkov/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
+	@.checkov/bin/zizmor --quiet --offline --no-progress .github
 
 bench: setup $(HOST_BUILD) ## Run the benchmarks, each beside what it is compared with
 	@set -e; for benchmark in $(filter-out benchmarks/soak.py,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$benchmark"; $(BIN)/python $$benchmark; done

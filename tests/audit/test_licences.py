@@ -62,6 +62,10 @@ DEVELOPED_WITH_ALL_THE_SAME = SHIPPED_ALL_THE_SAME | {
         "",
         "the SAM command line needs it: its licence file is BSD-3-Clause, its metadata silent",
     ),
+    "docutils": (
+        "Public Domain AND BSD AND GNU General Public License (GPL)",
+        "twine reads the long description with it; the one file under the GPL is an editor's mode",
+    ),
     "hypothesis": ("MPL-2.0", "generates test data, used unchanged"),
     "pathspec": ("MPL-2.0", "mypy needs it, used unchanged"),
     "text-unidecode": (

@@ -1,0 +1,18 @@
+# The detection API: `docker build -t screentest .` after `make wheel`. See docs/install.md#in-a-container.
+FROM python:3.13-slim AS build
+COPY dist/screentest-*.whl /wheel/
+RUN python -m venv /opt/screentest \
+    && /opt/screentest/bin/pip install --no-cache-dir --disable-pip-version-check /wheel/screentest-*.whl \
+    && /opt/screentest/bin/pip uninstall --yes pip
+
+FROM python:3.13-slim
+COPY --from=build /opt/screentest /opt/screentest
+ENV PATH=/opt/screentest/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER 65532:65532
+WORKDIR /tmp
+EXPOSE 8000
+# Requests need the key in SCREENTEST_API_KEY: without one the server refuses to listen beyond loopback.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
+ENTRYPOINT ["screentest"]
+CMD ["serve", "--host", "0.0.0.0", "--port", "8000"]
