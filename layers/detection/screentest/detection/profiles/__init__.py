@@ -215,6 +215,9 @@ def _spec(profile: Profile, refuse: _Refuse, known: Iterable[ModelSpec]) -> Mode
     taken = {name for model in known for name in (model.name, model.short)}
     if profile.name in taken:
         raise refuse(("name",), f"{profile.name} is the name of another detector")
+    family, detect, _ = profile.name.partition("-detect")
+    if detect and family in {model.short for model in models.BUILT_IN} - {profile.answers}:
+        raise refuse(("name",), f"clients take {family}-detect… for a model that answers like {family}")
     size = profile.size
     if size.min_side > size.max_side:
         raise refuse(("size", "min_side"), "is larger than max_side")
@@ -243,6 +246,8 @@ def _spec(profile: Profile, refuse: _Refuse, known: Iterable[ModelSpec]) -> Mode
             raise refuse(
                 ("rules", number, "code"), f"{rule.code} is a code of your own: give its message too"
             )
+    if not {catalogue.NOBODY.name, catalogue.NOT_ONE.name} & set(rules):
+        raise refuse(("rules",), f"a portrait is of a person: list {catalogue.NOBODY.name}")
     for rule in FRAMINGS[profile.framing]:
         rules.setdefault(rule.name, rule)
     return ModelSpec(
@@ -310,6 +315,7 @@ def _toml_lines(text: str) -> _Lines:
         if header:
             table = tuple(header[2].split("."))
             if header[1] == "[[":
+                lines.setdefault(table, number)
                 items[table] += 1
                 table = (*table, items[table] - 1)
             lines.setdefault(table, number)
