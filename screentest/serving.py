@@ -15,8 +15,9 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import waitress.channel
@@ -25,15 +26,15 @@ import waitress.task
 from waitress import wasyncore
 
 from screentest import networks
-from screentest.detection import ModelSpec, models
+from screentest.detection import ModelSpec, confined, models
 from screentest.detection.api import DetectionApi, Limits
 from screentest.detection.api import errors as api_errors
 from screentest.detection.api.fetch import HttpFetcher
 from screentest.detection.api.service import MAX_BODY_BYTES, VerdictStatus
-from screentest.detection.api.workers import Workers
+from screentest.detection.api.workers import WorkerProcesses, Workers
 from screentest.detection.api.wsgi import application
+from screentest.detection.confined import ConfinedDetector
 from screentest.detection.errors import DecoderUnavailable, ProfileError, UnknownModel, WeightsMissing
-from screentest.detection.pictures import probe
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -52,8 +53,13 @@ REQUEST_SECONDS = 20.0
 IDLE_SECONDS = 60
 """A connection without a request is closed after this."""
 
-GRACE_SECONDS = 30.0
-"""For requests in progress when the server is told to stop: the ten seconds of a download, and the queue."""
+JUDGING_SECONDS = 5.0
+"""For one picture, decoding included. With the five that it may wait (`Limits.patience`), the answer is there ten
+seconds after the download. The slowest legal one, 49 megapixels of sixteen bits and interlaced, takes 2 on two busy
+cores."""
+
+GRACE_SECONDS = 22.0
+"""For requests in progress when the server is told to stop: the ten seconds of a download, and the ten after it."""
 
 LINGER_SECONDS = 2.0
 """For a client to read a refusal that came before it had sent everything."""
@@ -81,6 +87,7 @@ class ServeSettings:
     aliases: Mapping[str, ModelSpec]
     decode_limit: int | None = None
     models: tuple[ModelSpec, ...] = models.BUILT_IN
+    profiles: tuple[str, ...] = ()
 
     @classmethod
     def parse(
@@ -125,6 +132,7 @@ class ServeSettings:
             _parse_aliases(aliases, offered),
             decode_limit,
             offered,
+            tuple(str(Path(given).resolve()) if Path(given).is_file() else given for given in profiles),
         )
 
 
@@ -159,8 +167,7 @@ def build(settings: ServeSettings, limits: Limits) -> DetectionApi:
         ServeError: their weights are missing, or the processes that shall decode do not start.
     """
     try:
-        workers = Workers(settings.workers, networks.detectors(settings.decode_limit))
-        networks.prepare()
+        workers = _workers(settings)
         workers.open()
     except (WeightsMissing, DecoderUnavailable) as error:
         raise ServeError(str(error)) from error
@@ -172,9 +179,24 @@ def build(settings: ServeSettings, limits: Limits) -> DetectionApi:
         explain=settings.explain,
         models=settings.models,
         aliases=settings.aliases,
-        limits=limits,
-        # Where decoding is confined, nothing of a picture is read in this process, headers included.
-        probe=probe if settings.decode_limit is None else workers.probe,
+        limits=replace(limits, judging=settings.workers),
+        health=workers.health,
+    )
+
+
+def _workers(settings: ServeSettings) -> WorkerProcesses | Workers:
+    """Detectors in processes of their own, which can be stopped; threads where the system has no limits for processes
+    and none were asked for."""
+    try:
+        confined.check_platform()
+    except DecoderUnavailable:
+        if settings.decode_limit is not None:
+            raise
+        networks.prepare()
+        return Workers(settings.workers)
+    megabytes = settings.decode_limit or confined.MEGABYTES
+    return WorkerProcesses(
+        settings.workers, lambda: ConfinedDetector(settings.profiles, megabytes, JUDGING_SECONDS)
     )
 
 

@@ -23,7 +23,6 @@ from screentest.detection.api.service import Detect
 from screentest.detection.api.urls import ImageUrl
 from screentest.detection.api.workers import Workers
 from screentest.detection.api.wsgi import application
-from screentest.detection.pictures import probe
 from screentest.screening.client import DetectionClient
 from screentest.screening.contract import Decision
 from screentest.screening.errors import DetectorError, PictureUnreadable, Throttled
@@ -174,7 +173,6 @@ class Judge:
                 explain=self._explained,
                 models=settings.models,
                 limits=Limits(settings.workers, settings.workers, settings.workers),
-                probe=probe if settings.decode_limit is None else workers.probe,
             )
             self._recorder = Recorder(httpx.WSGITransport(application(api)))
         else:

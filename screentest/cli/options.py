@@ -27,9 +27,9 @@ DecodeLimit = Annotated[
     typer.Option(
         min=64,
         metavar="MB",
-        show_default="decode in this process",
+        show_default="check: decode in this process; serve: 768",
         help="Decode in a process of its own for each worker, which may take so much memory for a picture. One that "
-        "needs more, or 20 seconds, is unreadable; 768 is enough for every legal picture. Linux only.",
+        "needs more, or 20 seconds (serve: 5), is unreadable; 768 is enough for every legal picture. Linux only.",
     ),
 ]
 

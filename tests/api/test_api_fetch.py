@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from screentest.detection.api.addresses import is_public
 from screentest.detection.api.errors import ApiError
 from screentest.detection.api.fetch import HttpFetcher, Resolver, resolve
-from screentest.detection.api.throttle import Busy, Limits, Throttle
+from screentest.detection.api.throttle import PASSED_SECONDS, Busy, Limits, Throttle
 from screentest.detection.api.urls import parse
 
 PICTURE = jpeg()
@@ -529,7 +529,7 @@ class TestThrottle:
 
         def decode(size: int) -> None:
             nonlocal inside, most
-            with throttle.decoding(size):
+            with throttle.turn(size):
                 with lock:
                     inside += min(size, 10)
                     most = max(most, inside)
@@ -541,6 +541,46 @@ class TestThrottle:
             list(pool.map(decode, [0, 3, 4, 100, 6, 5, 10, 1] * 10))
         assert inside == 0
         assert 5 <= most <= 10
+
+    def test_small_pictures_pass_a_large_one_that_waits_but_not_for_ever(self) -> None:
+        throttle = Throttle(Limits(decoding_bytes=10, judging=3))
+        entered: list[str] = []
+
+        def enter(name: str, size: int, leave: threading.Event) -> None:
+            with throttle.turn(size):
+                entered.append(name)
+                assert leave.wait(30)
+
+        at_work, other = threading.Event(), threading.Event()
+        with ThreadPoolExecutor(4) as pool:
+            work = [pool.submit(enter, "first", 6, at_work)]
+            until(lambda: entered == ["first"])
+            work += [pool.submit(enter, "large", 8, other)]
+            until(lambda: len(throttle._queue) == 1)
+            work += [pool.submit(enter, "small", 1, other)]
+            until(lambda: entered == ["first", "small"])
+            (ticket, (size, since)) = next(iter(throttle._queue.items()))
+            throttle._queue[ticket] = size, since - PASSED_SECONDS  # it has waited long enough
+            work += [pool.submit(enter, "late", 1, other)]
+            until(lambda: len(throttle._queue) == 2)
+            assert entered == ["first", "small"]
+            at_work.set()
+            until(lambda: entered == ["first", "small", "large", "late"])
+            other.set()
+            for done in work:
+                done.result(30)
+
+    def test_whoever_waits_too_long_is_told(self) -> None:
+        throttle = Throttle(Limits(judging=1, patience=0.05))
+        with throttle.turn(1), pytest.raises(Busy), throttle.turn(1):
+            pass
+        with throttle.turn(1):
+            pass
+
+
+def until(done: Callable[[], bool]) -> None:
+    while not done():
+        time.sleep(0.001)
 
 
 def tls_host(folder: Path, data: bytes) -> tuple[int, ssl.SSLContext]:

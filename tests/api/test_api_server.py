@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -18,15 +21,16 @@ from api_doubles import URL, FakeFetcher, jpeg, order, passed
 from PIL import Image
 
 from screentest.cli.options import DecodeLimit
+from screentest.demo import pictures
 from screentest.detection import Answer, ModelSpec, UnreadablePicture, confined, models
 from screentest.detection.api import DetectionApi, Limits, Request
 from screentest.detection.api.fetch import Take
 from screentest.detection.api.service import MAX_BODY_BYTES
 from screentest.detection.api.urls import ImageUrl
-from screentest.detection.api.workers import Workers
+from screentest.detection.api.workers import WorkerProcesses, Workers
 from screentest.detection.api.wsgi import application
+from screentest.detection.errors import UndecodablePicture
 from screentest.detection.models import FACE_DETECT
-from screentest.detection.pictures import Header
 from screentest.serving import ServeError, Server, ServeSettings, build, loopback_hosts_only
 
 PATIENCE = 30.0
@@ -67,7 +71,13 @@ def running(
     detect: Any, fetcher: Any = None, *, limits: Limits | None = None, **options: Any
 ) -> Iterator[Running]:
     limits = limits or Limits()
-    api = DetectionApi(detect, fetcher or FakeFetcher(), limits=limits)
+    with running_api(DetectionApi(detect, fetcher or FakeFetcher(), limits=limits), limits, **options) as api:
+        yield api
+
+
+@contextmanager
+def running_api(api: DetectionApi, limits: Limits | None = None, **options: Any) -> Iterator[Running]:
+    limits = limits or Limits()
     server = Server(api, loopback_hosts_only(application(api), api), limits, **options)
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
@@ -332,26 +342,99 @@ class TestWorkers:
         gate, closed = Gate(), []
 
         class Slow:
-            def probe(self, data: bytes) -> Header:
+            def detect(self, data: bytes, model: ModelSpec, ratio: str) -> Answer:
                 gate.pass_through()
-                return Header("PNG", 3, 2)
+                return passed(model, ratio)
 
             def close(self) -> None:
                 closed.append(id(self))
 
         workers = Workers(2, Slow)  # type: ignore[arg-type]
         with ThreadPoolExecutor(3) as pool:
-            probing = [pool.submit(workers.probe, b"") for _ in range(2)]
+            judging = [pool.submit(workers.detect, b"", models.EMO, "1:1") for _ in range(2)]
             gate.wait_for(2)
             closing = pool.submit(workers.close)
             assert not closed
             gate.open.set()
-            assert [future.result(PATIENCE) for future in probing] == [Header("PNG", 3, 2)] * 2
+            assert all(future.result(PATIENCE).passed for future in judging)
             closing.result(PATIENCE)
         assert len(set(closed)) == len(closed) == 2
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has limits to decode under")
+linux = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="only Linux has limits to decode under"
+)
+
+
+@linux
+class TestProcesses:
+    PORTRAIT = "waist_up"
+
+    def test_what_takes_too_long_is_unreadable_and_the_process_replaced(self) -> None:
+        workers = WorkerProcesses(1, lambda: confined.ConfinedDetector(seconds=0.2))
+        workers.open()
+        (detector,) = workers._all
+        before = detector.pid
+        huge = io.BytesIO()
+        Image.effect_noise((7_000, 7_000), 60).save(huge, "PNG", compress_level=1)
+        try:
+            with pytest.raises(UndecodablePicture, match="longer than"):
+                workers.detect(huge.getvalue(), models.EMO, "1:1")
+            detector._seconds = PATIENCE
+            assert workers.detect(pictures.data(self.PORTRAIT), models.EMO, "1:1").passed
+            assert detector.pid not in {before, None}
+        finally:
+            workers.close()
+
+    @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+    def test_a_process_that_is_stopped_or_ended_is_replaced_and_no_picture_s_fault(self, number: int) -> None:
+        workers = WorkerProcesses(1)
+        workers.open()
+        (detector,) = workers._all
+        try:
+            assert detector.pid
+            os.kill(detector.pid, number)
+            assert workers.detect(pictures.data(self.PORTRAIT), models.EMO, "1:1").passed
+        finally:
+            workers.close()
+
+    def test_health_says_that_a_process_cannot_be_replaced_and_that_it_was(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        workers = WorkerProcesses(1)
+        api = DetectionApi(workers.detect, FakeFetcher(pictures.data(self.PORTRAIT)), health=workers.health)
+        with running_api(api) as server:
+            workers.open()
+            try:
+                (detector,) = workers._all
+                with monkeypatch.context() as patch:
+                    patch.setattr(sys, "executable", "/nowhere/python")
+                    detector.close()
+                    assert server.post().json()["code"] == "InternalError"
+                    while workers._idle.empty():
+                        pass
+                    sick = httpx.get(server.server.url + "/healthz")
+                    assert (sick.status_code, sick.json()["status"]) == (503, "a detector does not start")
+                assert server.post().json()["output"]["check_pass"] is True
+                well = httpx.get(server.server.url + "/healthz")
+                assert (well.status_code, well.json()["status"]) == (200, "ok")
+            finally:
+                workers.close()
+
+    def test_a_defect_of_a_detector_is_none_of_the_picture(self) -> None:
+        workers = WorkerProcesses(1)
+        workers.open()
+        try:
+            unknown = replace(models.EMO, name="unheard-of")
+            with pytest.raises(Exception, match="unheard-of") as caught:
+                workers.detect(pictures.data(self.PORTRAIT), unknown, "1:1")
+            assert not isinstance(caught.value, UnreadablePicture)
+            assert workers.detect(pictures.data(self.PORTRAIT), models.EMO, "1:1").passed
+        finally:
+            workers.close()
+
+
+@linux
 class TestDecodeLimit:
     def settings(self) -> ServeSettings:
         return ServeSettings.parse(

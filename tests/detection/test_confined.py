@@ -106,7 +106,7 @@ DEEDS = {
 }
 
 
-def sabotaged(source, out, seconds):
+def sabotaged(source, out, seconds, judge):
     from screentest.detection import pictures
 
     real = pictures.decode
@@ -116,7 +116,7 @@ def sabotaged(source, out, seconds):
         return real(data, header)
 
     pictures.decode = decode
-    serve(source, out, seconds)
+    serve(source, out, seconds, judge)
 
 
 child.serve = sabotaged

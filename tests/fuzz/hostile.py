@@ -322,8 +322,9 @@ KINDS = (
     Hostile(
         "webp of all the frames there may be", lambda: animation(structure.MAX_WEBP_CHUNKS - 9, 448), False
     ),
-    Hostile("webp of the largest canvas and a small frame", lambda: animation(1, SIDE), False),
-    Hostile("webp of a canvas beyond every limit", lambda: animation(1, 16_383), False),
+    Hostile("webp of the largest animation there may be", lambda: animation(2, 4_096), False),
+    Hostile("webp of the largest canvas and a small frame", lambda: animation(1, SIDE), True),
+    Hostile("webp of a canvas beyond every limit", lambda: animation(1, 16_383), True),
     Hostile(
         "webp of 2 million empty chunks",
         lambda: riff(vp8x(448, 448, 0), _fill(part(b"JUNK", b"")), _webp_pixels(448)),

@@ -12,32 +12,39 @@ against what was asked; nothing of it is executed.
 from __future__ import annotations
 
 import importlib.util
+import io
 import logging
 import math
 import os
+import pickle
 import select
 import signal
 import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from types import ModuleType, TracebackType
+from typing import Any, NamedTuple, Self
 
+import ai_edge_litert
 import numpy
 import PIL
 from PIL import Image
 
+from screentest.detection import answer
 from screentest.detection import confined_child as child
+from screentest.detection.answer import Answer
+from screentest.detection.codes import Code
 from screentest.detection.errors import (
     DecoderUnavailable,
     PictureTooLarge,
     UndecodablePicture,
     UnreadablePicture,
 )
+from screentest.detection.models import ModelSpec
 from screentest.detection.pictures import MAX_PIXELS, MAX_SIDE, Header, Picture, sniff
 
 logger = logging.getLogger(__name__)
@@ -54,7 +61,10 @@ SECONDS = 20.0
 included; the pipeline waits 25 s for its answer."""
 
 START_SECONDS = 30.0
-"""For a new process to be ready, and for one that is ready to take a file. On a quiet machine 0.1 s."""
+"""For a new process to be ready. On a quiet machine 0.1 s, with all networks 0.6."""
+
+TAKE_SECONDS = 3.0
+"""For one that is ready to take a file. On a quiet machine 0.02 s for the largest."""
 
 KEPT_BYTES = 32 * 1024 * 1024
 """Of memory for received pixels that is kept between pictures, enough for the largest working frame of a JPEG. Fresh
@@ -73,6 +83,10 @@ class _Ended(Exception):
 
 class _OutOfMemory(Exception):
     """The process says that its memory does not suffice."""
+
+
+class _Defect(Exception):
+    """The detector in the process broke; the process goes on."""
 
 
 class _Reply(NamedTuple):
@@ -186,6 +200,8 @@ class ConfinedDecoder:
         ValueError: limits under which no ordinary picture could be decoded.
     """
 
+    _task = ""
+
     def __init__(self, megabytes: int = MEGABYTES, seconds: float = SECONDS) -> None:
         check_platform()
         if megabytes < MIN_MEGABYTES:
@@ -279,15 +295,19 @@ class ConfinedDecoder:
             raise PictureTooLarge(text)
         if reply.kind == child.UNREADABLE:
             raise UnreadablePicture(text)
+        if reply.kind == child.DEFECT:
+            raise _Defect(text)
         raise _OutOfMemory if reply.kind == child.MEMORY else _Ended
 
     @contextmanager
-    def _handed_over(self, kind: bytes, data: bytes, header: Header) -> Iterator[_Process]:
+    def _handed_over(self, kind: bytes, data: bytes, header: Header | None) -> Iterator[_Process]:
         """The child with the file in its hands; what goes wrong from then on is the file's doing."""
         try:
             process = self._hand_over(kind, data, header)
             self._deadline = time.monotonic() + self._seconds
             yield process
+        except _Defect:
+            raise
         except UnreadablePicture:
             raise  # an answer
         except _OutOfMemory:
@@ -305,18 +325,19 @@ class ConfinedDecoder:
             self._end()  # what it still has to say would be taken for the answer about another picture
             raise
 
-    def _hand_over(self, kind: bytes, data: bytes, header: Header) -> _Process:
+    def _hand_over(self, kind: bytes, data: bytes, header: Header | None) -> _Process:
         """Bring the file into the child's memory. Nobody has looked at it yet: whatever goes wrong is not its doing.
 
         Raises:
             DecoderUnavailable: no child takes it.
             _OutOfMemory: it alone is too much.
         """
-        number = child.FORMATS.index(header.format)
-        head = child.REQUEST.pack(kind, number, header.width, header.height, len(data))
+        number = 0 if header is None else child.FORMATS.index(header.format)
+        width, height = (0, 0) if header is None else (header.width, header.height)
+        head = child.REQUEST.pack(kind, number, width, height, len(data))
         for _ in range(_TRIES):
             process = self._process or self._start()
-            deadline = time.monotonic() + START_SECONDS
+            deadline = time.monotonic() + TAKE_SECONDS
             try:
                 with suppress(_Ended):  # whoever has no room for it says so before it has read it
                     process.write(head, deadline)
@@ -332,10 +353,16 @@ class ConfinedDecoder:
         raise DecoderUnavailable("the decoding process takes no pictures")
 
     def _command(self) -> list[str]:
-        # Isolated, and with the very Pillow and numpy that this process has, wherever they are.
-        folders = sorted({str(Path(module.__file__ or "").parents[1]) for module in (PIL, numpy)})
+        # Isolated, and with the very packages that this process has, wherever they are.
+        folders = {str(Path(module.__file__ or "").parents[1]) for module in self._packages()}
         limits = str(self._megabytes), str(math.ceil(self._seconds))
-        return [sys.executable, "-I", "-S", "-Wignore", child.__file__, *limits, *folders]
+        return [
+            *(sys.executable, "-I", "-S", "-Wignore", child.__file__),
+            *(*limits, self._task, *sorted(folders)),
+        ]
+
+    def _packages(self) -> tuple[ModuleType, ...]:
+        return PIL, numpy
 
     def _start(self) -> _Process:
         deadline = time.monotonic() + START_SECONDS
@@ -372,6 +399,58 @@ class ConfinedDecoder:
     def _undecodable(self, sentence: str) -> UndecodablePicture:
         logger.warning("a picture was given up: %s", sentence)
         return UndecodablePicture(sentence)
+
+
+class ConfinedDetector(ConfinedDecoder):
+    """A whole detector in a child process: its decoder can be stopped like any other, and its work takes no time from
+    the threads of this process.
+
+    Args:
+        profiles: as `models.offered` takes them; files by their absolute path.
+        megabytes, seconds: as for `ConfinedDecoder`; the seconds include judging.
+    """
+
+    def __init__(
+        self, profiles: Sequence[str] = (), megabytes: int = MEGABYTES, seconds: float = SECONDS
+    ) -> None:
+        super().__init__(megabytes, seconds)
+        self._task = "\n".join(("judge:", *profiles))
+
+    def detect(self, data: bytes, model: ModelSpec, ratio: str) -> Answer:
+        """As `Detector.detect`.
+
+        Raises:
+            UnreadablePicture: no picture, or a broken one.
+            UndecodablePicture: it took more memory or time than is allowed, or ended the child.
+            DecoderUnavailable: the child does not start.
+        """
+        asked = b"\0".join((model.name.encode(), ratio.encode(), data))
+        with self._handed_over(child.JUDGE, asked, None) as process:
+            reply = self._answer(process, child.ANSWER)
+            if reply.length > child.ANSWER_BYTES:
+                raise _Ended
+            return _answer_of(bytes(process.read(reply.length, self._deadline)), model)
+
+    def _packages(self) -> tuple[ModuleType, ...]:
+        return *super()._packages(), ai_edge_litert
+
+
+class _Values(pickle.Unpickler):
+    """Reads the values that an answer is made of. Nothing else can be named, so nothing can be executed."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == answer.__name__ and name in {"Explanation", "Check"}:
+            return getattr(answer, name)
+        if (module, name) == (Code.__module__, Code.__name__):
+            return Code
+        raise _Ended
+
+
+def _answer_of(said: bytes, model: ModelSpec) -> Answer:
+    try:
+        return Answer(model=model, **_Values(io.BytesIO(said)).load())
+    except (pickle.UnpicklingError, TypeError, ValueError, AttributeError, LookupError, EOFError):
+        raise _Ended from None
 
 
 def _how(status: int) -> str:

@@ -1,4 +1,5 @@
-"""The process that decodes for `confined`: picture files in, pixels out, under limits of the system.
+"""The process that decodes or judges for `confined`: picture files in, pixels or verdicts out, under limits of the
+system.
 
 It is run by its path, isolated and without the start-up files of site-packages, and finds Pillow and numpy where its
 parent has them. Limits are set after the imports and before the first picture. What it says is bytes of a fixed form
@@ -13,15 +14,18 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import pickle
 import signal
 import struct
 import sys
 import time
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
+    from screentest.detection.answer import Answer
     from screentest.detection.pictures import Picture
 
 HERE = Path(__file__).parent
@@ -34,11 +38,16 @@ REQUEST = struct.Struct("!cBIIQ")
 REPLY = struct.Struct("!cIIIIQ")
 """What came of it, upright width and height, those of the decoded frame, bytes that follow: pixels or a sentence."""
 
-PROBE, DECODE = b"p", b"d"
+PROBE, DECODE, JUDGE = b"p", b"d", b"j"
 READY, FAILED = b"r", b"f"
 TAKEN = b"t"
 """Said when the whole file is here and nobody has looked at it: what happens from now on is the picture's doing."""
 HEADER, PICTURE, UNREADABLE, TOO_LARGE, MEMORY = b"h", b"i", b"u", b"l", b"m"
+ANSWER, DEFECT = b"a", b"x"
+"""To `JUDGE`: the detector's answer, or what went wrong in it."""
+
+ANSWER_BYTES = 1024 * 1024
+"""Of a pickled answer at most; with all its landmarks it has some 20,000."""
 
 TEXT_BYTES = 200
 """Of a sentence at most."""
@@ -116,8 +125,19 @@ def _send_picture(out: int, picture: Picture) -> None:
         _send(out, picture.image.crop((0, y, width, min(y + rows, height))).tobytes("raw", PIXELS))
 
 
-def _look(source: BinaryIO, out: int, head: bytes, seconds: int) -> Picture | None:
-    """Take a file, say so, and answer with its header or return its pixels."""
+Judge = Callable[[str, str, bytes], "Answer"]
+"""Model, ratio and file to an answer."""
+
+
+def _send_answer(out: int, answer: Answer) -> None:
+    # The detector itself is a value that the parent has; its name is enough.
+    fields = {name: getattr(answer, name) for name in answer.__dataclass_fields__ if name != "model"}
+    said = pickle.dumps(fields, protocol=pickle.HIGHEST_PROTOCOL)
+    _send(out, REPLY.pack(ANSWER, 0, 0, 0, 0, len(said)), said)
+
+
+def _look(source: BinaryIO, out: int, head: bytes, seconds: int, judge: Judge | None) -> Picture | None:
+    """Take a file, say so, and answer with its header or a verdict, or return its pixels."""
     from screentest.detection.pictures import Header, decode, probe
 
     kind, number, width, height, length = REQUEST.unpack(head)
@@ -126,6 +146,10 @@ def _look(source: BinaryIO, out: int, head: bytes, seconds: int) -> Picture | No
         raise EOFError
     _send(out, TAKEN)
     _allow_processor_time(seconds)
+    if kind == JUDGE and judge is not None:
+        model, ratio, file = data.split(b"\0", 2)
+        _send_answer(out, judge(model.decode(), ratio.decode(), file))
+        return None
     if kind == DECODE:
         return decode(data, Header(FORMATS[number], width, height))
     header = probe(data)
@@ -133,13 +157,13 @@ def _look(source: BinaryIO, out: int, head: bytes, seconds: int) -> Picture | No
     return None
 
 
-def serve(source: BinaryIO, out: int, seconds: int) -> None:
+def serve(source: BinaryIO, out: int, seconds: int, judge: Judge | None = None) -> None:
     """Answer requests until there are no more, or memory has run out: then a new process is worth more."""
     from screentest.detection.errors import PictureTooLarge, UnreadablePicture
 
     while len(head := source.read(REQUEST.size)) == REQUEST.size:
         try:
-            picture = _look(source, out, head, seconds)
+            picture = _look(source, out, head, seconds, judge)
         except EOFError:
             return
         except MemoryError:
@@ -149,14 +173,41 @@ def serve(source: BinaryIO, out: int, seconds: int) -> None:
             _say(out, TOO_LARGE, error)
         except UnreadablePicture as error:
             _say(out, UNREADABLE, error)
+        except Exception as error:
+            if judge is None:
+                raise
+            _say(out, DEFECT, f"{type(error).__name__}: {error}")
         else:
             if picture is not None:
                 _send_picture(out, picture)
             del picture  # the next one needs its memory
 
 
-def main(megabytes: str, seconds: str, *folders: str) -> None:
-    """The process: `megabytes` to decode in, `seconds` of processor time a picture, folders of packages."""
+def _judging(profiles: list[str]) -> Judge:
+    """A detector that has judged once: whatever memory its networks take, they have."""
+    from PIL import Image
+
+    from screentest.detection import models
+    from screentest.detection.detector import Detector
+
+    offered = {model.name: model for model in models.offered(profiles)}
+    detector = Detector()
+    detector.open()
+    out = io.BytesIO()
+    Image.new("RGB", (640, 640)).save(out, "JPEG")
+    detector.detect(out.getvalue(), models.BUILT_IN[0])
+    return lambda model, ratio, file: detector.detect(file, offered[model], ratio)
+
+
+def main(megabytes: str, seconds: str, profiles: str, *folders: str) -> None:
+    """The process.
+
+    Args:
+        megabytes: to decode in.
+        seconds: of processor time a picture.
+        profiles: of detectors, with line feeds between them, after `judge:`; empty where pictures are only decoded.
+        folders: of packages.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     out = os.dup(1)
@@ -164,13 +215,19 @@ def main(megabytes: str, seconds: str, *folders: str) -> None:
     try:
         sys.path.extend(folders)
         # The package without its own start, which would bring the networks and their hundreds of megabytes along.
-        for name, folder in (("screentest", HERE.parent), ("screentest.detection", HERE)):
+        names = (
+            {"screentest": HERE.parent}
+            if profiles
+            else {"screentest": HERE.parent, "screentest.detection": HERE}
+        )
+        for name, folder in names.items():
             package = types.ModuleType(name)
             package.__path__ = [str(folder)]
             sys.modules[name] = package
         for name in ("Bmp", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
             importlib.import_module(f"PIL.{name}ImagePlugin")
         _rehearse()
+        judge = _judging(profiles.splitlines()[1:]) if profiles else None
         _limit(int(megabytes))
         _rehearse()
     except Exception as error:
@@ -178,7 +235,7 @@ def main(megabytes: str, seconds: str, *folders: str) -> None:
         raise SystemExit(1) from error
     _say(out, READY)
     with open(0, "rb") as source:
-        serve(source, out, int(seconds))
+        serve(source, out, int(seconds), judge)
 
 
 if __name__ == "__main__":

@@ -7,17 +7,17 @@ leaves what the measurements need; other formats are reduced by a whole factor a
 
 from __future__ import annotations
 
+import ctypes
 import io
-import struct
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, _webp
 
+from screentest.detection import structure
 from screentest.detection.errors import PictureTooLarge, UnreadablePicture
-from screentest.detection.structure import essence
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -57,22 +57,6 @@ class Header:
     height: int
 
 
-def _webp_size(data: bytes) -> tuple[int, int]:
-    # Pillow's WebP reader allocates the whole canvas when it opens a file, so its header is read here.
-    kind = data[12:16]
-    if kind == b"VP8 ":
-        if data[23:26] != b"\x9d\x01\x2a":
-            raise UnreadablePicture("the WebP picture has no key frame")
-        width, height = struct.unpack_from("<HH", data, 26)
-        return width & 0x3FFF, height & 0x3FFF
-    if kind == b"VP8L":
-        bits = int.from_bytes(data[21:25], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if kind == b"VP8X":
-        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
-    raise UnreadablePicture("the WebP picture has no image chunk")
-
-
 def sniff(data: bytes) -> str:
     if data[:3] == b"\xff\xd8\xff":
         return "JPEG"
@@ -94,9 +78,10 @@ def probe(data: bytes) -> Header:
     """
     kind = sniff(data)
     try:
-        seen = essence(data, kind).data
+        seen = structure.essence(data, kind).data
         if kind == "WEBP":
-            width, height = _webp_size(seen)
+            # Pillow's reader allocates the whole canvas when it opens a file.
+            width, height = structure.size(seen, kind)
         else:
             with Image.open(io.BytesIO(seen), formats=(kind,)) as image:
                 width, height = image.size
@@ -194,28 +179,33 @@ def decode(data: bytes, header: Header) -> Picture:
 
 
 def _decode(data: bytes, header: Header) -> Picture:
-    seen = essence(data, header.format)
-    with Image.open(io.BytesIO(seen.data), formats=(header.format,)) as opened:
-        image: Image.Image = opened
-        if image.size != (header.width, header.height):
-            raise UnreadablePicture("the size in the header is not the size of the picture")
-        factor = max(image.size) // WORKING_SIDE
-        if header.format == "JPEG" and factor > 1:
-            opened.draft(None, (-(-image.width // factor), -(-image.height // factor)))
-        if header.format == "WEBP":
-            image = _first_frame(opened)
-        else:
-            image.load()
-        turn = _UPRIGHT.get(seen.orientation or 1)
-        transparency = "transparency" in image.info
-        if factor > 1 and image.size == (header.width, header.height):
-            image = _reduced(image, factor, transparency)
-        else:
-            image = _flatten(image, transparency)
+    seen = structure.essence(data, header.format)
+    stored = header.width, header.height
+    image = _still_webp(seen.data, stored) if header.format == "WEBP" else None
+    image = _opened(seen.data, header) if image is None else image
+    factor = max(stored) // WORKING_SIDE
+    transparency = "transparency" in image.info
+    if factor > 1 and image.size == stored:
+        image = _reduced(image, factor, transparency)
+    else:
+        image = _flatten(image, transparency)
+    turn = _UPRIGHT.get(seen.orientation or 1)
     if turn is None:
-        return Picture(image, header.width, header.height)
-    width, height = (header.height, header.width) if turn in _SWAPPING else (header.width, header.height)
-    return Picture(image.transpose(turn), width, height)
+        return Picture(image, *stored)
+    return Picture(image.transpose(turn), *(stored[::-1] if turn in _SWAPPING else stored))
+
+
+def _opened(data: bytes, header: Header) -> Image.Image:
+    with Image.open(io.BytesIO(data), formats=(header.format,)) as opened:
+        if opened.size != (header.width, header.height):
+            raise UnreadablePicture("the size in the header is not the size of the picture")
+        if header.format == "WEBP":
+            return _first_frame(opened)
+        factor = max(opened.size) // WORKING_SIDE
+        if header.format == "JPEG" and factor > 1:
+            opened.draft(None, (-(-opened.width // factor), -(-opened.height // factor)))
+        opened.load()
+        return opened
 
 
 def _first_frame(opened: Image.Image) -> Image.Image:
@@ -227,3 +217,36 @@ def _first_frame(opened: Image.Image) -> Image.Image:
         raise UnreadablePicture("the WebP picture has no whole frame")
     mode = opened.rawmode  # type: ignore[attr-defined]
     return Image.frombuffer(mode, opened.size, frame[0], "raw", mode, 0, 1)
+
+
+def _still_webp(data: bytes, size: tuple[int, int]) -> Image.Image | None:
+    """The pixels of a WebP picture that is no animation, by libwebp itself, into one canvas: Pillow has it decode
+    all of them as animations, in three canvases. `None` for animations, and where Pillow's library cannot be asked."""
+    extended = data[12:16] == b"VP8X"
+    if extended and data[20] & 0x02:
+        return None
+    library = ctypes.CDLL(_webp.__file__)
+    try:
+        decode_into = library.WebPDecodeRGBAInto
+    except AttributeError:
+        return None
+    width, height = size
+    sides = ctypes.c_int(), ctypes.c_int()
+    if not library.WebPGetInfo(
+        data, ctypes.c_size_t(len(data)), ctypes.byref(sides[0]), ctypes.byref(sides[1])
+    ) or (sides[0].value, sides[1].value) != (width, height):
+        raise UnreadablePicture("the size in the header is not the size of the picture")
+    canvas = np.empty((height, width, 4), np.uint8)
+    decode_into.restype = ctypes.c_void_p
+    if not decode_into(
+        data,
+        ctypes.c_size_t(len(data)),
+        ctypes.c_void_p(canvas.ctypes.data),
+        ctypes.c_size_t(canvas.nbytes),
+        ctypes.c_int(4 * width),
+    ):
+        raise UnreadablePicture("the WebP picture has no whole frame")
+    alpha = data[20] & 0x10 if extended else data[12:16] == b"VP8L" and data[24] & 0x10
+    return Image.frombuffer(
+        "RGBA" if alpha else "RGBX", size, canvas, "raw", "RGBA" if alpha else "RGBX", 0, 1
+    )

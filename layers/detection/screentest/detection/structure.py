@@ -36,6 +36,9 @@ MAX_PNG_CHUNKS = 20_000
 MAX_WEBP_CHUNKS = 10_000
 """Frames of an animation, mostly: ten minutes at sixteen a second."""
 
+MAX_ANIMATION_PIXELS = 4_096 * 4_096
+"""Of an animated WebP, of which libwebp keeps three canvases. Animations are for screens."""
+
 MAX_RLE_PIXELS = 2_048 * 2_048
 """Of a run-length encoded BMP, which Pillow decodes in Python: 0.2 microseconds a pixel. The encoding is one for
 drawings of 256 colours; no camera and no photo program of today writes it."""
@@ -86,6 +89,45 @@ def essence(data: bytes, kind: str) -> Essence:
         UnreadablePicture: it has no structure of that format, or one beyond every bound.
     """
     return {"JPEG": _jpeg, "PNG": _png, "BMP": _bmp, "WEBP": _webp}[kind](data)
+
+
+def size(data: bytes, kind: str) -> tuple[int, int]:
+    """Width and height as the header says them, read without a decoder: what decoding will cost is known before.
+
+    Raises:
+        UnreadablePicture: it does not say.
+    """
+    try:
+        if kind == "PNG":
+            return struct.unpack_from(">II", data, 16)
+        if kind == "BMP":
+            short = struct.unpack_from("<I", data, 14)[0] == 12
+            width, height = struct.unpack_from("<HH" if short else "<Ii", data, 18)
+            return width, abs(height)
+        if kind == "WEBP":
+            return _webp_size(data)
+        for marker, start, _ in _segments(data):
+            if marker in _SOF_HUFFMAN:
+                height, width = struct.unpack_from(">HH", data, start + 5)
+                return width, height
+    except struct.error:
+        pass
+    raise UnreadablePicture(f"the {kind} picture does not say its size")
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    kind = data[12:16]
+    if kind == b"VP8 ":
+        if data[23:26] != b"\x9d\x01\x2a":
+            raise UnreadablePicture("the WebP picture has no key frame")
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    if kind == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    raise UnreadablePicture("the WebP picture has no image chunk")
 
 
 def _jpeg(data: bytes) -> Essence:
@@ -212,6 +254,9 @@ def _webp(data: bytes) -> Essence:
     frames = 0
     for kind, start, end in _webp_chunks(data, end_of_file):
         if kind == b"VP8X":
+            width, height = _webp_size(data)
+            if data[start + 8] & 0x02 and width * height > MAX_ANIMATION_PIXELS:
+                raise UnreadablePicture("the WebP animation is larger than any screen")
             # The flags of animation and alpha alone: nothing else is left that they could announce.
             kept.append(data[start : start + 8] + bytes([data[start + 8] & 0x12]) + data[start + 9 : end])
         elif kind in {b"VP8 ", b"VP8L", b"ALPH", b"ANIM"}:

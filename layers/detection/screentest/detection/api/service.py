@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from screentest import detection
 from screentest.detection import errors as detection_errors
+from screentest.detection import structure
 from screentest.detection.answer import Answer
 from screentest.detection.api import errors
 from screentest.detection.api.errors import ApiError
@@ -25,7 +26,7 @@ from screentest.detection.api.throttle import Busy, Limits, Throttle
 from screentest.detection.codes import Code
 from screentest.detection.detector import too_large
 from screentest.detection.models import BUILT_IN, ModelSpec
-from screentest.detection.pictures import MAX_PIXELS, Header, probe
+from screentest.detection.pictures import MAX_PIXELS, sniff
 
 if TYPE_CHECKING:
     from screentest.detection.api.fetch import Fetcher
@@ -41,9 +42,6 @@ MAX_BODY_BYTES = 1024 * 1024
 
 Detect = Callable[[bytes, ModelSpec, str], Answer]
 """Picture file, model and ratio to an answer, from any thread; raises `UnreadablePicture`."""
-
-Probe = Callable[[bytes], Header]
-"""Picture file to what its header says, from any thread; raises `UnreadablePicture`."""
 
 VerdictStatus = Literal[200, 400]
 
@@ -110,7 +108,7 @@ class DetectionApi:
         models: the detectors that are offered.
         aliases: further model names, such as those of private deployments.
         limits: how much may be at work.
-        probe: reads headers, to know what decoding will need; by default in this process.
+        health: what `GET /healthz` says as `status`: anything but `ok` is HTTP 503.
         request_id: makes the id of a request.
     """
 
@@ -125,7 +123,7 @@ class DetectionApi:
         models: Iterable[ModelSpec] = BUILT_IN,
         aliases: Mapping[str, ModelSpec] | None = None,
         limits: Limits | None = None,
-        probe: Probe = probe,
+        health: Callable[[], str] = lambda: "ok",
         request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self._detect = detect
@@ -137,7 +135,7 @@ class DetectionApi:
         self._models = {**{model.name: model for model in self._offered}, **(aliases or {})}
         self._paths = {path for model in self._offered for path in model.paths}
         self._throttle = Throttle(limits or Limits())
-        self._probe = probe
+        self._health = health
         self._request_id = request_id
 
     def handle(self, request: Request) -> Response:
@@ -173,7 +171,7 @@ class DetectionApi:
         if path in {HEALTH, OPENAPI}:
             if request.method not in {"GET", "HEAD"}:
                 raise errors.method_not_supported(request.method, "GET, HEAD")
-            return 200, _health() if path == HEALTH else self._document()
+            return self._healthy() if path == HEALTH else (200, self._document())
         if path not in self._paths:
             raise errors.no_such_path()
         self._authorise(request)
@@ -239,8 +237,10 @@ class DetectionApi:
 
     def _output(self, data: bytes, order: _Order, trace: _Trace) -> _Json:
         try:
-            with self._throttle.decoding(self._decoding_bytes(data)):
+            with self._throttle.turn(_decoding_bytes(data)):
                 answer = self._detect(data, order.model, order.ratio)
+        except Busy:
+            raise
         except detection_errors.PictureTooLarge:
             trace.code = str(Code.RESOLUTION)
             return too_large(order.model, order.ratio).output()
@@ -260,26 +260,31 @@ class DetectionApi:
             output["explain"] = answer.explanation.as_dict()
         return output
 
+    def _healthy(self) -> tuple[int, _Json]:
+        status = self._health()
+        body = {"status": status, "version": detection.VERSION, "rules": detection.RULES_VERSION}
+        return 200 if status == "ok" else 503, body
+
     def _document(self) -> _Json:
         from screentest.detection.api.openapi import document
 
         return document(self._offered)
 
-    def _decoding_bytes(self, data: bytes) -> int:
-        """What decoding will need, by the header; nothing for what will not be decoded."""
-        try:
-            header = self._probe(data)
-        except detection_errors.UndecodablePicture:
-            raise  # it took all the time there is: not a second time
-        except detection_errors.UnreadablePicture:
-            return 0
-        pixels = header.width * header.height
-        return pixels * DECODING_BYTES[header.format] if pixels <= MAX_PIXELS else 0
+
+DECODING_BYTES = {"JPEG": 8, "PNG": 8, "BMP": 6, "WEBP": 9}
+"""A pixel's worst, measured on 7000 × 7000 pictures: progressive CMYK JPEG keeps all coefficients; interlaced
+sixteen-bit PNG and lossless WebP are held twice."""
 
 
-DECODING_BYTES = {"JPEG": 8, "PNG": 8, "BMP": 6, "WEBP": 12}
-"""A pixel's worst, measured on 7000 × 7000 pictures: progressive CMYK JPEG keeps all coefficients, sixteen-bit PNG is
-held twice, libwebp keeps two canvases beside the picture."""
+def _decoding_bytes(data: bytes) -> int:
+    """What decoding will need, by the header; nothing for what will not be decoded."""
+    try:
+        kind = sniff(data)
+        width, height = structure.size(data, kind)
+    except detection_errors.UnreadablePicture:
+        return 0
+    pixels = width * height
+    return pixels * DECODING_BYTES[kind] if pixels <= MAX_PIXELS else 0
 
 
 def _digest(key: str) -> bytes:
@@ -319,10 +324,6 @@ def _ratio(model: ModelSpec, parameters: object) -> str:
 
 def _failure(code: str, text: str, request_id: str) -> _Json:
     return {"code": code, "message": text, "request_id": request_id}
-
-
-def _health() -> _Json:
-    return {"status": "ok", "version": detection.VERSION, "rules": detection.RULES_VERSION}
 
 
 def _response(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,10 @@ class Busy(DetectionError):
     """Every place at this stage is taken. On the wire: 429 `Throttling`."""
 
 
+PASSED_SECONDS = 1.0
+"""So long a picture that waits for memory is passed by smaller ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Budgets of one server process.
@@ -25,14 +30,18 @@ class Limits:
         waiting: downloaded pictures that wait for a detector or are being judged.
         held_bytes: of picture files in memory at a time, over all requests.
         decoding_bytes: of pictures being decoded at a time, as their headers promise; one that needs more is decoded
-            alone. A server of two workers stays near 1 GB with the largest legal pictures.
+            alone. The largest legal WebP, and usual photos beside it.
+        judging: pictures at the detectors at a time; `None` where whoever judges sees to that.
+        patience: seconds that a downloaded picture waits for a detector.
     """
 
     fetching: int = 256
     fetching_from_one_host: int = 192
     waiting: int = 32
-    held_bytes: int = 256 * 1024 * 1024
+    held_bytes: int = 96 * 1024 * 1024
     decoding_bytes: int = 512 * 1024 * 1024
+    judging: int | None = None
+    patience: float = 5.0
 
     @property
     def in_flight(self) -> int:
@@ -53,9 +62,10 @@ class Throttle:
         self._hosts: Counter[tuple[str, int]] = Counter()
         self._waiting = 0
         self._held = 0
-        self._turn = threading.Lock()
+        self._judging = 0
         self._decoding = 0
-        self._decoded = threading.Condition(self._lock)
+        self._queue: dict[object, tuple[int, float]] = {}
+        self._changed = threading.Condition(self._lock)
 
     @contextmanager
     def fetching(self, host: str, port: int) -> Iterator[None]:
@@ -102,18 +112,43 @@ class Throttle:
                 self._waiting -= 1
 
     @contextmanager
-    def decoding(self, size: int) -> Iterator[None]:
-        """Memory for decoding a picture of `size` bytes, waited for in order of arrival."""
-        size = min(size, self._limits.decoding_bytes)
-        with self._turn, self._lock:
-            self._decoded.wait_for(lambda: self._decoding + size <= self._limits.decoding_bytes)
-            self._decoding += size
+    def turn(self, size: int) -> Iterator[None]:
+        """A detector, and memory for decoding a picture of `size` bytes. First come, first served, but a picture that
+        does not fit beside those at work is passed for a while by smaller ones.
+
+        Raises:
+            Busy: none was free in time.
+        """
+        size, ticket = min(size, self._limits.decoding_bytes), object()
+        with self._lock:
+            self._queue[ticket] = size, time.monotonic()
+            try:
+                if not self._changed.wait_for(lambda: self._next() is ticket, self._limits.patience):
+                    raise Busy
+                self._judging += 1
+                self._decoding += size
+            finally:
+                del self._queue[ticket]
+                self._changed.notify_all()
         try:
             yield
         finally:
             with self._lock:
+                self._judging -= 1
                 self._decoding -= size
-                self._decoded.notify()
+                self._changed.notify_all()
+
+    def _next(self) -> object | None:
+        """Whose turn it is, if anybody's."""
+        if self._limits.judging is not None and self._judging >= self._limits.judging:
+            return None
+        now = time.monotonic()
+        for ticket, (size, since) in self._queue.items():
+            if self._decoding + size <= self._limits.decoding_bytes:
+                return ticket
+            if now - since > PASSED_SECONDS:
+                return None
+        return None
 
     @contextmanager
     def holding(self) -> Iterator[Allowance]:
