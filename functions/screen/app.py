@@ -19,27 +19,11 @@ def build() -> Pipeline:
     if settings.detector != SELF_HOSTED:
         return bootstrap.pipeline(settings)
 
-    import httpx
-
     from screentest.detection import RULES_VERSION, VERSION
-    from screentest.detection.api import DetectionApi
-    from screentest.detection.api.fetch import HttpFetcher
-    from screentest.detection.api.wsgi import application
-    from screentest.detection.detector import DetectorPool
-    from screentest.detection.models import offered
-    from screentest.screening.client import DetectionClient
+    from screentest.detection.api.embedded import embedded
 
-    api = DetectionApi(
-        DetectorPool(1).detect,
-        HttpFetcher(allowed_hosts=bootstrap.private_hosts(settings)),
-        models=offered(settings.profiles),
-    )
-    return bootstrap.pipeline(
-        settings,
-        detector=DetectionClient("http://self-hosted", transport=httpx.WSGITransport(app=application(api))),
-        detector_name=f"{SELF_HOSTED}/{VERSION}",
-        rules_version=RULES_VERSION,
-    )
+    api = embedded(settings.profiles, bootstrap.private_hosts(settings))
+    return bootstrap.self_hosted(settings, api, VERSION, RULES_VERSION)
 
 
 try:

@@ -233,6 +233,9 @@ class Ports:
     def sign(self, ref: ObjectRef) -> str:
         return f"{ref.key}?{ref.version_id or ''}"
 
+    def is_refused(self, ref: ObjectRef) -> bool:
+        return False
+
     def detect(self, image_url: str, model: str, ratio: str | None = None) -> Decision:
         key, _, version_id = image_url.rpartition("?")
         return self.effect(

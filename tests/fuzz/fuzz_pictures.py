@@ -26,7 +26,7 @@ from screentest.detection.api import DetectionApi, Request
 from screentest.detection.api.fetch import HttpFetcher, Take
 from screentest.detection.api.urls import ImageUrl, parse
 from screentest.detection.models import AA_DETECT, FACE_DETECT
-from screentest.screening.contract import code_of_reason
+from screentest.screening.families import ANIMATE_ANYONE
 
 HANG_SECONDS = 30
 MAX_MEGABYTES = 1000
@@ -87,7 +87,7 @@ def peak_megabytes() -> int:
 def _outcome(answer: dict[str, Any]) -> str:
     output = answer.get("output", {})
     code = answer.get("code") or output.get("code")
-    return str(code or (code_of_reason(output["reason"]) if "reason" in output else "pass"))
+    return str(code or (ANIMATE_ANYONE.code_of(output["reason"]) if "reason" in output else "pass"))
 
 
 def main() -> int:

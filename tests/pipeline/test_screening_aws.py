@@ -79,6 +79,7 @@ class Cloud:
     heard: str
     calls: Counter[str] = field(default_factory=Counter)
     answers: Callable[[dict[str, Any]], httpx.Response] = lambda _body: httpx.Response(200, json=PASS)
+    address_status: int = 206
     asked: list[dict[str, Any]] = field(default_factory=list)
     log: io.StringIO = field(default_factory=io.StringIO)
     metrics: io.StringIO = field(default_factory=io.StringIO)
@@ -102,6 +103,7 @@ class Cloud:
             telemetry=telemetry,
             detector=DetectionClient("http://detector", transport=httpx.MockTransport(serve)),
             detector_name="fake/1",
+            signer=Signer(aws.s3(), lambda _address: self.address_status),
         )
 
     def _count(self, request: Any, event_name: str, **_: Any) -> None:
@@ -307,7 +309,10 @@ def test_objects_may_add_screenings_where_that_is_allowed(cloud: Cloud) -> None:
         "emo/1x1/a.jpg", Metadata={"screentest": "emoji-detect-v1,drop table,emo-detect-v1:3x4"}
     )
     cloud.answers = lambda _body: httpx.Response(
-        200, json={"output": {"check_pass": True, "bbox_face": [1, 2, 3, 4], "ext_bbox_face": [1, 2, 3, 4]}}
+        200,
+        json={
+            "output": PASS["output"] | {"bbox_face": [1, 2, 3, 4], "ext_bbox_face": [1, 2, 3, 4]}  # type: ignore[operator]
+        },
     )
     cloud.pipeline()(direct(event), Context())
     assert len(cloud.items()) == 1
@@ -339,6 +344,39 @@ def test_a_picture_that_cannot_be_read_is_tried_once_more_and_then_rejected(clou
     assert (item["verdict"], item["code"], item["size"]) == ("reject", "InvalidURL", 0)
     first, second = (body["input"]["image_url"] for body in cloud.asked)
     assert urlsplit(first).path == urlsplit(second).path
+
+
+def test_good_pictures_are_not_rejected_where_a_policy_refuses_signed_addresses(cloud: Cloud) -> None:
+    cloud.answers, cloud.address_status = code(400, "InvalidURL"), 403
+    pipeline = cloud.pipeline()
+    event = queued(cloud.put("emo/1x1/a.jpg"))
+    assert pipeline(event, Context())["batchItemFailures"], "retried: the policy may be corrected"
+    (item,) = cloud.items()
+    assert (item["verdict"], item["code"]) == ("error", "AccessDenied")
+    assert len(cloud.notices()) == 1, "told at once"
+    cloud.answers, cloud.address_status = lambda _body: httpx.Response(200, json=PASS), 206
+    assert pipeline(event, Context()) == {"batchItemFailures": []}
+    assert cloud.items()[0]["verdict"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "expected"),
+    [
+        ("GetObject", "InvalidObjectState", "ObjectArchived"),
+        ("GetObject", "InvalidRequest", "ObjectEncrypted"),
+    ],
+)
+def test_what_never_can_be_read_is_told_at_once_and_not_retried(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, operation: str, name: str, expected: str
+) -> None:
+    cloud.answers = code(400, "InvalidURL.Timeout")
+    event = cloud.put("emo/1x1/a.jpg")
+    deny(monkeypatch, operation, name)
+    assert cloud.pipeline()(queued(event), Context()) == {"batchItemFailures": []}
+    (item,) = cloud.items()
+    assert (item["verdict"], item["code"]) == ("error", expected)
+    assert len(cloud.notices()) == 1
+    assert len(cloud.dead()) == 1, "for a redrive once it can be read"
 
 
 def test_an_object_that_is_gone_is_an_error_without_alarm(cloud: Cloud) -> None:
@@ -646,6 +684,8 @@ def test_no_log_line_and_no_metric_holds_a_signed_address_or_a_credential(cloud:
     for answers in (
         lambda _body: httpx.Response(200, json=REJECT),
         code(400, "InvalidURL"),
+        lambda body: httpx.Response(400, json={"code": "InvalidURL", "message": body["input"]["image_url"]}),
+        lambda body: httpx.Response(500, json={"code": "X", "message": str(body)}),
         code(401, "InvalidApiKey"),
         code(500, "InternalError"),
         lambda _body: httpx.Response(200, content=b"<html>"),

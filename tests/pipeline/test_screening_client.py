@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
 
 import httpx
 import pytest
 
-from screentest.screening import ConfigurationError, DetectionClient, Timeouts, Unavailable, Verdict
+from screentest.screening import (
+    ConfigurationError,
+    DetectionClient,
+    DetectorError,
+    Timeouts,
+    Unavailable,
+    Verdict,
+)
 
 PASS = {
     "output": {"check_pass": True, "face_bbox": [1, 2, 3, 4], "ext_bbox": [0, 0, 9, 9]},
@@ -43,7 +53,16 @@ def test_it_asks_as_documented() -> None:
     assert not [name for name in first.headers if name.startswith("x-dashscope")]
 
 
-@pytest.mark.parametrize("base", ["http://d", "http://d/", "http://d/api/v1", "http://d/api/v1/"])
+@pytest.mark.parametrize(
+    "base",
+    [
+        "http://d",
+        "http://d/",
+        "http://d/api/v1",
+        "http://d/api/v1/",
+        "http://d/api/v1/services/aigc/image2video/face-detect",
+    ],
+)
 def test_the_base_url_may_end_as_it_likes(base: str) -> None:
     paths: list[str] = []
 
@@ -183,3 +202,69 @@ def test_the_client_needs_neither_aws_nor_settings() -> None:
         "sys.exit(any(m.split('.')[0] in ('boto3', 'botocore', 'aws_lambda_powertools') for m in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", program], check=True, env={})
+
+
+SIGNATURE = "5d4f" * 16
+TOKEN = "IQoJb3JpZ2luX2VjE+/Lw=="
+SIGNED = (
+    "https://uploads.s3.amazonaws.com/emo/1x1/a.jpg?X-Amz-Algorithm=AWS4-HMAC-SHA256"
+    f"&X-Amz-Credential=AKIAEXAMPLE%2F20261121%2Fus-east-1%2Fs3%2Faws4_request"
+    f"&X-Amz-Security-Token={quote(TOKEN, safe='')}"
+    f"&X-Amz-Signature={SIGNATURE}"
+)
+ECHOES = [
+    SIGNED,
+    SIGNED[:-20],
+    quote(SIGNED, safe=""),
+    SIGNED.replace("&", "&amp;"),
+    f"signature {SIGNATURE} does not match",
+    f"token {TOKEN} expired",
+    f"token {quote(TOKEN, safe='')} expired",
+    f"<{SIGNED}>",
+    "Authorization: Bearer sk-very-secret",
+    "key sk-very-secret is not known",
+]
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+@pytest.mark.parametrize("status", [200, 400, 500])
+@pytest.mark.parametrize("place", ["code", "message", "request_id", "header"])
+def test_what_a_server_echoes_of_the_request_is_redacted(echo: str, status: int, place: str) -> None:
+    """Signed address, session token and key stay out of everything that is kept of an answer."""
+
+    def server(_request: httpx.Request) -> httpx.Response:
+        output = {"check_pass": False, "code": "InvalidFile.NoHuman", "message": "nobody"}
+        body: dict[str, object] = {"output": output, "request_id": "r"} if status == 200 else dict(output)
+        headers = {"x-request-id": echo} if place == "header" else {}
+        where = output if status == 200 and place in ("code", "message") else body
+        if place != "header":
+            where[place] = f"InvalidFile.{echo}" if place == "code" else f"cannot fetch {echo}"  # type: ignore[index]
+        else:
+            body.pop("request_id", None)
+        return httpx.Response(status, json=body, headers=headers)
+
+    with client(server, api_key="sk-very-secret") as detector:
+        try:
+            kept = repr(detector.detect(SIGNED, "emo-detect-v1", "1:1"))
+        except DetectorError as error:
+            kept = repr((error.code, error.message, error.request_id, str(error)))
+    for secret in (SIGNATURE[:32], TOKEN, quote(TOKEN, safe=""), "AKIAEXAMPLE", "very-secret"):
+        assert secret not in kept
+
+
+def test_a_compressed_answer_is_not_unpacked() -> None:
+    """A megabyte of zeros has a thousand bytes: what is small on the wire may not be so in memory."""
+
+    def server(request: httpx.Request) -> httpx.Response:
+        assert request.headers["accept-encoding"] == "identity"
+        bomb = gzip.compress(b" " * 50_000_000)
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(bomb))
+
+    tracemalloc.start()
+    try:
+        with client(server) as detector, pytest.raises(Unavailable) as caught:
+            detector.detect(URL, "emo-detect-v1", "1:1")
+        assert tracemalloc.get_traced_memory()[1] < 60_000_000, "that of making the bomb"
+    finally:
+        tracemalloc.stop()
+    assert caught.value.code == "NotUnderstood"

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from screentest.screening import contract
@@ -19,9 +19,11 @@ from screentest.screening.errors import (
     Throttled,
     Unavailable,
 )
+from screentest.screening.families import family_of
 from screentest.screening.models import Verdict
 
 EMO, EMOJI, AA = "emo-detect-v1", "emoji-detect-v1", "animate-anyone-detect-gen2"
+LIVEPORTRAIT, WAN = "liveportrait-detect", "wan2.2-s2v-detect"
 USAGE = {"usage": {"image_count": 1}, "request_id": "c56f62df"}
 
 
@@ -42,7 +44,6 @@ def test_emo_passes_with_both_boxes() -> None:
         Verdict.PASS,
         face_bbox=(302, 286, 610, 593),
         ext_bbox=(71, 9, 840, 778),
-        humanoid=True,
         request_id="c56f62df",
         image_count=1,
     )
@@ -72,9 +73,136 @@ def test_emoji_without_both_boxes_or_a_code_is_not_understood(output: Any) -> No
     assert caught.value.code == "NotUnderstood"
 
 
-def test_emoji_with_boxes_and_a_code_is_rejected() -> None:
-    output = {"bbox_face": [1, 2, 3, 4], "ext_bbox_face": [1, 2, 3, 4], "code": "InvalidFile.FacePose"}
-    assert answer(200, {"output": output}, EMOJI).verdict is Verdict.REJECT
+BOXES = {"face_bbox": [1, 2, 3, 4], "ext_bbox": [0, 0, 5, 6]}
+EMOJI_BOXES = {"bbox_face": [1, 2, 3, 4], "ext_bbox_face": [0, 0, 5, 6]}
+PASSES: dict[str, dict[str, Any]] = {
+    EMO: {"check_pass": True, "humanoid": True, **BOXES},
+    EMOJI: EMOJI_BOXES,
+    AA: {"check_pass": True, "bodystyle": "full"},
+    LIVEPORTRAIT: {"pass": True, "message": ""},
+    WAN: {"check_pass": True, "humanoid": True},
+}
+"""What each model says of a picture that passes."""
+
+
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [
+        (EMOJI, {"code": "InvalidFile.FacePose"}),
+        (EMOJI, {"check_pass": "false"}),
+        (EMOJI, {"check_pass": 0}),
+        (EMOJI, {"check_pass": False}),
+        (EMOJI, {"pass": "no"}),
+        (EMO, {"code": "InvalidFile.NoHuman"}),
+        (EMO, {"pass": False}),
+        (EMO, {"humanoid": False}),
+        (EMO, {"code": 7}),
+        (EMO, {"face_bbox": [1, 2, 3, float("nan")]}),
+        (EMO, {"face_bbox": [1, 2, 3, float("inf")]}),
+        (EMO, {"face_bbox": [1, 2, 3, 10**60]}),
+        (EMO, {"code": "C" * 700_000}),
+        (AA, {"bodystyle": "b" * 700_000}),
+        (AA, {"bodystyle": "whole"}),
+        (AA, {"reason": "no human detect"}),
+        (LIVEPORTRAIT, {"message": "No human face detected."}),
+        (WAN, {"humanoid": False}),
+    ],
+)
+def test_a_pass_that_contradicts_itself_is_neither_pass_nor_reject(model: str, more: dict[str, Any]) -> None:
+    assert answer(200, {"output": PASSES[model], **USAGE}, model).verdict is Verdict.PASS
+    with pytest.raises(Unavailable) as caught:
+        answer(200, {"output": PASSES[model] | more, **USAGE}, model)
+    assert caught.value.code == "NotUnderstood"
+
+
+FIELDS = ["check_pass", "pass", "humanoid", "code", "message", "reason", "bodystyle", *BOXES, *EMOJI_BOXES]
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=30)
+    | st.sampled_from(["", "true", "InvalidFile.NoHuman", "InternalError", "No human face detected."]),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(list(PASSES)), st.sampled_from(FIELDS), ANYTHING, st.booleans())
+@settings(max_examples=1500)
+def test_one_field_that_is_not_of_the_contract_is_never_a_pass(
+    model: str, field: str, value: Any, missing: bool
+) -> None:
+    """Missing, null, of another type, contradicting another: each field of each model."""
+    good = PASSES[model]
+    output = {name: kept for name, kept in good.items() if name != field} | (
+        {} if missing else {field: value}
+    )
+    value = output.get(field)
+    texts = ("code", "message", "reason", "bodystyle")
+    absent = output.get(field) is None or (field in texts and output[field] == "")
+    family = family_of(model)
+    required = field == family.flag or field in (family.boxes or ())
+    text_of_a_pass = isinstance(value, str) and field in ("message", "reason") and not family.code_of(value)
+    box = isinstance(value, list) and len(value) == 4 and all(map(contract._is_coordinate, value))
+    fine = (
+        output == good
+        or (absent and not required)
+        or (field in ("check_pass", "pass", "humanoid") and value is True)
+        or (field in (*BOXES, *EMOJI_BOXES) and box)
+        or (
+            field == "bodystyle"
+            and (value in ("half", "full") if family.body_styles else isinstance(value, str))
+        )
+        or text_of_a_pass
+    )
+    try:
+        decision = interpret(200, json.dumps({"output": output}).encode(), model)
+    except DetectorError:
+        assert not fine
+        return
+    if not fine:
+        assert decision.verdict is Verdict.REJECT
+        assert decision.code in ("Unknown", "InvalidFile.NoHuman"), "only codes of the picture reject"
+
+
+@pytest.mark.parametrize("model", PASSES)
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("Throttling.RateQuota", Throttled),
+        ("InternalError", Unavailable),
+        ("InvalidApiKey", ConfigurationError),
+        ("InvalidURL", PictureUnreadable),
+        ("InvalidURL.Timeout", PictureUnreadable),
+        ("SomethingNew", Unavailable),
+    ],
+)
+def test_only_codes_of_the_picture_reject(model: str, code: str, kind: type[DetectorError]) -> None:
+    refused: dict[str, Any] = {"code": code, "message": "literal words"}
+    flag = family_of(model).flag
+    for output in (refused, refused | ({flag: False} if flag else {})):
+        with pytest.raises(kind) as caught:
+            answer(200, {"output": output, **USAGE}, model)
+        assert caught.value.code == code
+
+
+def test_a_profile_rejects_with_codes_of_its_own() -> None:
+    own = {"check_pass": False, "code": "Wardrobe.Hat", "message": "no hats"}
+    assert answer(200, {"output": own}, "tavus-image").code == "Wardrobe.Hat"
+    with pytest.raises(Throttled):
+        answer(200, {"output": own | {"code": "Throttling.RateQuota"}}, "tavus-image")
+
+
+@pytest.mark.parametrize("count", [10**60, -1, True, "1", 1.5, None])
+def test_a_count_that_is_none_is_not_kept(count: Any) -> None:
+    body = {"output": PASSES[EMO], "usage": {"image_count": count}}
+    assert answer(200, body).image_count is None
+
+
+def test_tiny_coordinates_are_such_as_the_table_can_hold() -> None:
+    decision = answer(200, {"output": PASSES[EMO] | {"face_bbox": [1e-200, 2.25, 3, 4]}})
+    assert decision.face_bbox == (0.0, 2.25, 3, 4)
 
 
 @pytest.mark.parametrize(
@@ -134,11 +262,16 @@ def test_the_reasons_of_animate_anyone_become_the_codes_of_its_table(reason: str
         (EMO, {"check_pass": False, "code": "", "message": ""}, "Unknown"),
         (EMO, {"check_pass": False, "code": None}, "Unknown"),
         (EMO, {"check_pass": False, "code": "InvalidFile.NoHuman", "message": "x"}, "InvalidFile.NoHuman"),
-        (EMO, {"check_pass": True, "code": "InvalidFile.NoHuman"}, "InvalidFile.NoHuman"),
         (EMOJI, {"code": "InvalidFile.FacePose", "message": "…oriention."}, "InvalidFile.FacePose"),
         (AA, {"check_pass": False}, "Unknown"),
-        ("liveportrait-detect", {"pass": False, "message": "No human face detected."}, "Unknown"),
-        ("wan2.2-s2v-detect", {"check_pass": False, "humanoid": False, "code": "", "message": ""}, "Unknown"),
+        (LIVEPORTRAIT, {"pass": False, "message": "No human face detected."}, "InvalidFile.NoHuman"),
+        (LIVEPORTRAIT, {"pass": False, "message": "something else"}, "Unknown"),
+        (WAN, {"check_pass": False, "humanoid": False, "code": "", "message": ""}, "Unknown"),
+        (
+            WAN,
+            {"check_pass": False, "humanoid": True, "code": "InvalidFile.FacePose"},
+            "InvalidFile.FacePose",
+        ),
     ],
 )
 def test_rejections_with_status_200(model: str, output: Any, code: str) -> None:
@@ -150,12 +283,15 @@ def test_rejections_with_status_200(model: str, output: Any, code: str) -> None:
 @pytest.mark.parametrize(
     ("model", "output"),
     [
-        ("liveportrait-detect", {"pass": True, "message": ""}),
-        ("wan2.2-s2v-detect", {"check_pass": True, "humanoid": True}),
+        (LIVEPORTRAIT, {"pass": True, "message": ""}),
+        (LIVEPORTRAIT, {"pass": True}),
+        (WAN, {"check_pass": True, "humanoid": True}),
+        (WAN, {"check_pass": True}),
     ],
 )
-def test_sibling_models_pass(model: str, output: Any) -> None:
-    assert answer(200, {"output": output, **USAGE}, model).verdict is Verdict.PASS
+def test_models_without_boxes_pass(model: str, output: Any) -> None:
+    decision = answer(200, {"output": output, **USAGE}, model)
+    assert decision == Decision(Verdict.PASS, request_id="c56f62df", image_count=1)
 
 
 @pytest.mark.parametrize(
@@ -328,12 +464,13 @@ def test_any_bytes_are_an_error_of_ours(body: bytes, status: int) -> None:
 
 
 def test_the_request_is_the_documented_one() -> None:
-    body = json.loads(contract.Request.build("https://x/y?a=1&b=2", EMO, "3:4").body())
+    body = json.loads(contract.request("https://x/y?a=1&b=2", EMO, "3:4"))
     assert body == {
         "model": EMO,
         "input": {"image_url": "https://x/y?a=1&b=2"},
         "parameters": {"ratio": "3:4"},
     }
-    assert json.loads(contract.Request.build("https://x", AA, None).body())["parameters"] == {}
-    assert contract.path(AA).endswith("/aa-detect")
-    assert contract.path(EMO) == contract.path(EMOJI) == "/api/v1/services/aigc/image2video/face-detect"
+    assert json.loads(contract.request("https://x", AA, None))["parameters"] == {}
+    assert family_of(AA).path.endswith("/aa-detect")
+    for model in (EMO, EMOJI, LIVEPORTRAIT, WAN, "emo-detect-of-our-own", "tavus-image"):
+        assert family_of(model).path == "/api/v1/services/aigc/image2video/face-detect"

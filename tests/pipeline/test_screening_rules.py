@@ -156,6 +156,8 @@ def test_forged_events_are_read_or_refused_and_nothing_else(event: Any) -> None:
         ("emo/3x4/a.jpg", (HALF,)),
         ("emoji/a.jpg", (EMOJI,)),
         ("animate-anyone/a.jpg", (AA,)),
+        ("liveportrait/a.jpg", (Screening("liveportrait-detect"),)),
+        ("wan2.2-s2v/a.jpg", (Screening("wan2.2-s2v-detect"),)),
         ("emo/a.jpg", ()),
         ("EMO/1x1/a.jpg", ()),
         ("x/emo/1x1/a.jpg", ()),

@@ -12,7 +12,13 @@ from screentest import detection
 from screentest.screening import errors
 from screentest.screening.reasons import LANGUAGES, _words, explain
 
-MODELS = ("emo-detect-v1", "emoji-detect-v1", "animate-anyone-detect-gen2")
+MODELS = (
+    "emo-detect-v1",
+    "emoji-detect-v1",
+    "animate-anyone-detect-gen2",
+    "liveportrait-detect",
+    "wan2.2-s2v-detect",
+)
 
 # Every code of the retired service's documents (EMO's, AnimateAnyone's and the shared table).
 DOCUMENTED = [
@@ -128,7 +134,7 @@ def test_advice_follows_model_and_ratio() -> None:
     assert "hips" not in explain("InvalidFile.FullBody", "emo-detect-v1", ratio="1:1").advice
     assert "expression" in explain("InvalidFile.FacePose", "emoji-detect-v1").title
     assert "224" in explain("InvalidFile.Resolution", "animate-anyone-detect-gen2").advice
-    assert "7000" in explain("InvalidFile.Resolution", "liveportrait-detect").advice
+    assert "4096" in explain("InvalidFile.Resolution", "liveportrait-detect").advice
 
 
 def test_unlisted_codes_read_like_their_parent() -> None:

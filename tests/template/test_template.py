@@ -497,7 +497,7 @@ def test_the_gate_lets_our_roles_and_the_reviewers_through_and_nobody_else() -> 
     assert reads["Principal"] == "*"
     # A missing tag is not equal to anything, so what is not screened yet is denied as well.
     assert reads["Condition"]["StringNotEquals"] == {"s3:ExistingObjectTag/screentest": "pass"}
-    assert len(reads["Resource"]) == 4
+    assert len(reads["Resource"]) == 6
     through = json.dumps(reads["Condition"]["ArnNotLike"])
     for role in ("ScreenFunctionRole", "BackfillFunctionRole", "BatchOperationsRole", "role/reviewer"):
         assert role in through

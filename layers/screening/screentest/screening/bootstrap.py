@@ -69,12 +69,14 @@ def pipeline(
     detector_name: str | None = None,
     rules_version: str | None = None,
     aws: Aws | None = None,
+    signer: Signer | None = None,
     telemetry: Telemetry | None = None,
 ) -> Pipeline:
     """The function behind its handler.
 
     Args:
         detector: in place of the client for the server that the settings name.
+        signer: in place of one over S3's client.
     """
     aws = aws or Aws(settings)
     telemetry = telemetry or Telemetry(Logger(level=settings.log_level))
@@ -86,6 +88,7 @@ def pipeline(
             detector=detector,
             detector_name=detector_name,
             rules_version=rules_version,
+            signer=signer,
         ),
         UploadQueue(aws.sqs, settings.screen_queue_url, settings.dead_letter_queue_url),
         telemetry,
@@ -104,6 +107,7 @@ def screener(
     detector: Detector | None = None,
     detector_name: str | None = None,
     rules_version: str | None = None,
+    signer: Signer | None = None,
 ) -> Screener:
     """The use case over real AWS."""
     if detector is None:
@@ -112,7 +116,7 @@ def screener(
     s3 = aws.s3()
     return Screener(
         detector=detector,
-        signer=Signer(s3),
+        signer=signer or Signer(s3),
         table=VerdictTable(aws.dynamodb(), settings.verdict_table_name),
         objects=Objects(s3),
         topic=Topic(aws.sns, settings.failure_topic_arn),
@@ -124,6 +128,25 @@ def screener(
         detector_name=detector_name or SELF_HOSTED,
         rules_version=rules_version,
         days=settings.retention_days,
+    )
+
+
+def self_hosted(
+    settings: Settings, application: Callable[..., Any], version: str, rules_version: str
+) -> Pipeline:
+    """The function with a detector in this process, reached by the client of all the others.
+
+    Args:
+        application: the detection API as a WSGI application.
+        version: of the detection layer; goes into each record.
+    """
+    import httpx
+
+    return pipeline(
+        settings,
+        detector=DetectionClient("http://self-hosted", transport=httpx.WSGITransport(app=application)),
+        detector_name=f"{SELF_HOSTED}/{version}",
+        rules_version=rules_version,
     )
 
 

@@ -13,6 +13,8 @@ import httpx
 from screentest.screening import contract
 from screentest.screening.contract import Decision
 from screentest.screening.errors import ConfigurationError, Unavailable
+from screentest.screening.families import family_of
+from screentest.screening.redaction import redactor
 
 __all__ = ["DetectionClient", "Timeouts"]
 
@@ -42,7 +44,7 @@ class DetectionClient:
     ...     decision = client.detect("https://example.com/portrait.jpg", "emo-detect-v1", "1:1")
 
     Args:
-        base_url: of the server; with or without a trailing `/api/v1`.
+        base_url: of the server; up to its `/api/v1`, whatever follows that.
         api_key: sent as bearer key; a function is asked anew for each request, and once more, with `True`, after
             the server refused the key, so that a rotated key needs no restart.
         transport: in place of the network, for example `httpx.WSGITransport` around the detection app.
@@ -60,7 +62,7 @@ class DetectionClient:
         connections: int = 32,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._base = base_url.rstrip("/").removesuffix("/api/v1")
+        self._base = base_url.partition("/api/v1")[0].rstrip("/")
         self._key = api_key if callable(api_key) else lambda _refused: api_key
         self._timeouts = timeouts or Timeouts()
         self._clock = clock
@@ -78,7 +80,11 @@ class DetectionClient:
             trust_env=False,
             # An address without TLS needs no certificates, whose loading is a fifth of a cold start.
             verify=urlsplit(base_url).scheme == "https" and transport is None,
-            headers={"accept": "application/json", "user-agent": "screentest"},
+            headers={
+                "accept": "application/json",
+                "accept-encoding": "identity",
+                "user-agent": "screentest",
+            },
         )
 
     @property
@@ -100,26 +106,36 @@ class DetectionClient:
             PictureUnreadable: the server could not fetch or read the picture.
             Unavailable: no answer, or none of this API.
         """
-        body = contract.Request.build(image_url, model, ratio).body()
-        address = self._base + contract.path(model)
+        body = contract.request(image_url, model, ratio)
+        address = self._base + family_of(model).path
+
+        def ask(key: str | None) -> Decision:
+            status, answer, headers = self._post(address, body, key)
+            return contract.interpret(status, answer, model, headers, redactor(image_url, key))
+
         key = self._key(False)
         try:
-            return contract.interpret(*self._post(address, body, key, model))
+            return ask(key)
         except ConfigurationError as error:
             fresh = self._key(True) if error.status == 401 and key else key
             if fresh == key:
                 raise
-        return contract.interpret(*self._post(address, body, fresh, model))
+        return ask(fresh)
 
-    def _post(
-        self, address: str, body: bytes, key: str | None, model: str
-    ) -> tuple[int, bytes, str, dict[str, str]]:
+    def _post(self, address: str, body: bytes, key: str | None) -> tuple[int, bytes, dict[str, str]]:
         headers = {"content-type": "application/json"}
         if key:
             headers["authorization"] = f"Bearer {key}"
         started = self._clock()
         try:
             with self._client.stream("POST", address, content=body, headers=headers) as response:
+                if response.headers.get("content-encoding", "identity") != "identity":
+                    # It was asked for none: a few compressed bytes can hold gigabytes.
+                    raise Unavailable(
+                        "the detector's answer is compressed",
+                        code="NotUnderstood",
+                        status=response.status_code,
+                    )
                 answer = bytearray()
                 for piece in response.iter_bytes():
                     answer += piece
@@ -131,7 +147,7 @@ class DetectionClient:
                         )
                     if self._clock() - started > self._timeouts.total:
                         raise Unavailable("the detector did not answer in time", code="Timeout")
-                return response.status_code, bytes(answer), model, dict(response.headers)
+                return response.status_code, bytes(answer), dict(response.headers)
         except httpx.TimeoutException as error:
             raise Unavailable(
                 f"the detector did not answer in time ({type(error).__name__})", code="Timeout"

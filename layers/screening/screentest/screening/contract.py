@@ -1,17 +1,20 @@
 """The wire contract of the detection API: what is sent, and what an answer means.
 
-One pure function, `interpret`, decides on status and codes for every generation of the contract. Messages are never
-read, with one exception: AnimateAnyone's older and newer forms name the reason in words only (`REASONS`).
+One pure function, `interpret`, decides on status and codes for every generation of the contract. An answer that is not
+exactly of its model's form is an error, never a verdict. Messages are never read, with one exception: AnimateAnyone and
+LivePortrait name the reason in words only (`families`).
 """
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from screentest.screening.errors import (
     ConfigurationError,
@@ -20,116 +23,34 @@ from screentest.screening.errors import (
     Throttled,
     Unavailable,
 )
+from screentest.screening.families import OTHER, Family, family_of
 from screentest.screening.models import Verdict
-
-FACE_DETECT: Final = "/api/v1/services/aigc/image2video/face-detect"
-AA_DETECT: Final = "/api/v1/services/aigc/image2video/aa-detect"
 
 UNKNOWN: Final = "Unknown"
 """Code of a reject that names none."""
+
+LONGEST_CODE: Final = 128
+"""Characters; the longest documented code has 39."""
+
+LONGEST_TEXT: Final = 4000
+"""Characters kept of a message; the table keeps fewer (`records.LONGEST_MESSAGE`)."""
+
+LARGEST_SIDE: Final = 1e6
+"""Pixels: no coordinate of a picture is larger."""
+
+LARGEST_COUNT: Final = 10**6
+"""Pictures charged for one request; what is larger is no count."""
 
 Box = tuple[int | float, int | float, int | float, int | float]
 """`x1, y1, x2, y2` in pixels of the upright picture, origin top left."""
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="ignore", frozen=True)
-
-
-class Input(_Wire):
-    """`input` of a request."""
-
-    image_url: str
-
-
-class Parameters(_Wire):
-    """`parameters` of a request. Always sent: the contract marks it as required and as optional."""
-
-    ratio: str | None = None
-
-
-class Request(_Wire):
-    """The body of a detection request."""
-
-    model: str
-    input: Input
-    parameters: Parameters
-
-    @classmethod
-    def build(cls, image_url: str, model: str, ratio: str | None) -> Request:
-        """The request for one picture."""
-        return cls(model=model, input=Input(image_url=image_url), parameters=Parameters(ratio=ratio))
-
-    def body(self) -> bytes:
-        """JSON, without what is not set."""
-        return self.model_dump_json(exclude_none=True).encode()
-
-
-def path(model: str) -> str:
-    """Where the model is asked: AnimateAnyone has an address of its own."""
-    return AA_DETECT if model.startswith("animate-anyone-detect") else FACE_DETECT
-
-
-def _text(value: Any) -> str | None:
-    return value.strip() or None if isinstance(value, str) else None
-
-
-def _flag(value: Any) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-def _box(value: Any) -> Box | None:
-    if isinstance(value, list | tuple) and len(value) == 4:
-        x1, y1, x2, y2 = value
-        numbers = [
-            n for n in value if isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < 1e9
-        ]
-        if len(numbers) == 4:
-            return x1, y1, x2, y2
-    return None
-
-
-_Text = Annotated[str | None, BeforeValidator(_text)]
-_Flag = Annotated[bool | None, BeforeValidator(_flag)]
-_Box = Annotated[Box | None, BeforeValidator(_box)]
-
-
-class Output(_Wire):
-    """`output` of every known detector; what a model does not send, or sends in another type, is None."""
-
-    check_pass: _Flag = None
-    pass_: _Flag = Field(default=None, alias="pass")
-    humanoid: _Flag = None
-    code: _Text = None
-    message: _Text = None
-    reason: _Text = None
-    bodystyle: _Text = None
-    face_bbox: _Box = None
-    ext_bbox: _Box = None
-    bbox_face: _Box = None
-    ext_bbox_face: _Box = None
-
-
-class Usage(_Wire):
-    """`usage`: present when the request was charged, passed or not."""
-
-    image_count: Annotated[
-        int | None, BeforeValidator(lambda value: value if isinstance(value, int) and value >= 0 else None)
-    ] = None
-
-
-class Answer(_Wire):
-    """The body of an answer: an output, or a code and a message at the top, or both."""
-
-    output: Annotated[
-        Output | None, BeforeValidator(lambda value: value if isinstance(value, dict) else None)
-    ] = None
-    usage: Annotated[
-        Usage | None, BeforeValidator(lambda value: value if isinstance(value, dict) else None)
-    ] = None
-    request_id: _Text = None
-    code: _Text = None
-    message: _Text = None
+def request(image_url: str, model: str, ratio: str | None) -> bytes:
+    """The JSON body for one picture. `parameters` is always sent: the contract marks it as required and as optional."""
+    parameters = {"ratio": ratio} if ratio else {}
+    return json.dumps(
+        {"model": model, "input": {"image_url": image_url}, "parameters": parameters}, ensure_ascii=False
+    ).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,82 +73,87 @@ class Decision:
     face_bbox: Box | None = None
     ext_bbox: Box | None = None
     body_style: str | None = None
-    humanoid: bool | None = None
     request_id: str | None = None
     image_count: int | None = None
 
 
-REASONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
-    (re.compile(pattern, re.IGNORECASE), code)
-    for pattern, code in (
-        (r"request url|\burl\b|download", "InvalidURL"),
-        (r"resolution|largest length|smallest length|分辨率", "InvalidFile.Resolution"),
-        (r"file size", "InvalidFile.Size"),
-        (r"file ratio|aspect ratio", "InvalidFile.AspectRatio"),
-        (r"detected face|whole face|\bface\b|人脸|面部", "InvalidFile.FacePose"),
-        (
-            r"no human|multi[- ]?human|multiple (?:people|persons|human)|single person|no (?:person|people|body)\b"
-            r"|未检测到人|多人",
-            "InvalidFile.Content",
-        ),
-        (r"detected person|whole body|\bpose\b|front view|人体|姿[态势]", "InvalidFile.BodyPose"),
-    )
-)
-"""AnimateAnyone's `reason` → the codes of its own table; the first that matches. Faces come
-before persons and persons before poses: each text of the table also holds a word of a later row."""
-
-
-def code_of_reason(reason: str) -> str | None:
-    """The code that AnimateAnyone's table has for a reason given in words."""
-    return next((code for pattern, code in REASONS if pattern.search(reason)), None)
-
-
-def interpret(status: int, body: bytes, model: str, headers: Mapping[str, str] | None = None) -> Decision:
+def interpret(
+    status: int,
+    body: bytes,
+    model: str,
+    headers: Mapping[str, str] | None = None,
+    redact: Callable[[str], str] = str,
+) -> Decision:
     """What an answer says.
 
     Args:
         status: HTTP status.
         body: as received.
-        model: whose answer it is: Emoji passes without `check_pass`.
+        model: whose answer it is; its family decides what a pass looks like.
         headers: names in lower case; `retry-after-ms`, `retry-after`, `x-should-retry`, `x-request-id` are read.
+        redact: removes secrets from texts that the server chose, before anything is kept of them.
 
     Raises:
         ConfigurationError: key, account, quota, model or request are wrong: a person must act.
         Throttled: too many requests.
         PictureUnreadable: the detector could not fetch or decode the picture.
-        Unavailable: 5xx, not JSON, or JSON that is not this contract: never a pass.
+        Unavailable: 5xx, not JSON, or JSON that is not exactly this contract: never a pass.
     """
     headers = headers or {}
     wait = retry_after(headers)
-    try:
-        answer = Answer.model_validate_json(body)
-    except (ValidationError, ValueError):
-        raise Unavailable(
-            f"the detector answered HTTP {status} with something that is not the API's JSON",
-            code="NotJSON",
-            status=status,
-            retry_after=wait,
-        ) from None
-    output = answer.output or Output()
-    code = answer.code or output.code
-    message = answer.message or output.message or output.reason
-    request_id = answer.request_id or headers.get("x-request-id")
-    image_count = answer.usage.image_count if answer.usage else None
+    request_id = None
 
-    if status == 200 and answer.code is None:
-        decision = _decision(output, model, request_id, image_count)
-        if decision is None:
-            raise Unavailable(
-                "the detector's answer holds no verdict of this API",
-                code="NotUnderstood",
-                status=status,
-                retry_after=wait,
-                request_id=request_id,
-            )
-        return decision
-    if is_verdict(code):
+    def unavailable(message: str, code: str) -> Unavailable:
+        return Unavailable(message, code=code, status=status, retry_after=wait, request_id=request_id)
+
+    try:
+        answer = from_json(body)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise unavailable(
+            f"the detector answered HTTP {status} with something that is not the API's JSON", "NotJSON"
+        )
+    request_id = _identifier(answer.get("request_id"), redact) or _identifier(
+        headers.get("x-request-id"), redact
+    )
+    found = answer.get("output")
+    try:
+        top = _Fields({name: answer.get(name) for name in ("code", "message")}, redact)
+        output = _Fields(found if isinstance(found, dict) else {}, redact)
+    except ValueError as error:
+        if status == 200:
+            raise unavailable(f"the detector's answer is not of this API: {error}", "NotUnderstood") from None
+        top = output = _Fields({}, redact)
+    code = top.code or output.code
+    message = top.message or output.message or output.reason
+    image_count = _count(answer.get("usage"))
+
+    family = family_of(model)
+    said = _said(output, family) if status == 200 else None
+    if said is False and code is None:
+        code = family.code_of(message) or UNKNOWN
+    if is_verdict(code) or (said is False and code is not None and _is_own_code(code, family)):
+        if output.has_pass(family):
+            raise unavailable("the detector's answer contradicts itself", "NotUnderstood")
         return Decision(
-            Verdict.REJECT, code=code, message=message, request_id=request_id, image_count=image_count
+            Verdict.REJECT,
+            code=code,
+            message=message,
+            request_id=request_id,
+            image_count=image_count,
+        )
+    if status == 200 and code is None:
+        if said is not True:
+            raise unavailable("the detector's answer holds no verdict of this API", "NotUnderstood")
+        face, ext = output.boxes(family)
+        return Decision(
+            Verdict.PASS,
+            face_bbox=face,
+            ext_bbox=ext,
+            body_style=output.body_style,
+            request_id=request_id,
+            image_count=image_count,
         )
     kind = _kind(status, code, message or "", headers.get("x-should-retry"))
     raise kind(
@@ -239,41 +165,109 @@ def interpret(status: int, body: bytes, model: str, headers: Mapping[str, str] |
     )
 
 
-def _decision(output: Output, model: str, request_id: str | None, image_count: int | None) -> Decision | None:
-    said = output.check_pass if output.check_pass is not None else output.pass_
-    if said is None:
-        face, ext = output.bbox_face, output.ext_bbox_face
-        if model.startswith("emoji-detect") and face and ext and not output.code:
-            said = True
-        elif output.code or (model.startswith("animate-anyone-detect") and output.reason):
-            said = False
-        else:
-            return None
-    elif said and output.code:
-        # An answer that contradicts itself must never look like a pass.
-        said = False
-    if said:
-        return Decision(
-            Verdict.PASS,
-            face_bbox=output.face_bbox or output.bbox_face,
-            ext_bbox=output.ext_bbox or output.ext_bbox_face,
-            body_style=output.bodystyle,
-            humanoid=output.humanoid,
-            request_id=request_id,
-            image_count=image_count,
-        )
-    code = output.code
-    if code is None and output.reason and model.startswith("animate-anyone-detect"):
-        code = code_of_reason(output.reason)
-    return Decision(
-        Verdict.REJECT,
-        code=code or UNKNOWN,
-        message=output.message or output.reason,
-        humanoid=output.humanoid,
-        request_id=request_id,
-        image_count=image_count,
+class _Fields:
+    """The fields of an answer that this contract knows, each of its own type or absent (None in place of null).
+
+    Raises:
+        ValueError: names the field that is not.
+    """
+
+    def __init__(self, answer: Mapping[str, Any], redact: Callable[[str], str]) -> None:
+        def text(name: str, longest: int | None = None) -> str | None:
+            value = answer.get(name)
+            if value is None:
+                return None
+            if not isinstance(value, str) or (longest and len(value) > longest):
+                raise ValueError(f"{name!r} is not a text of this contract")
+            return redact(value).strip()[:LONGEST_TEXT] or None
+
+        def flag(name: str) -> bool | None:
+            value = answer.get(name)
+            if value is not None and not isinstance(value, bool):
+                raise ValueError(f"{name!r} is neither true nor false")
+            return value
+
+        def box(name: str) -> Box | None:
+            value = answer.get(name)
+            if value is None:
+                return None
+            if not isinstance(value, list) or len(value) != 4 or not all(map(_is_coordinate, value)):
+                raise ValueError(f"{name!r} is not a box")
+            x1, y1, x2, y2 = (round(n, 6) if isinstance(n, float) else n for n in value)
+            return x1, y1, x2, y2
+
+        self.flags = {name: said for name in ("check_pass", "pass") if (said := flag(name)) is not None}
+        self.humanoid = flag("humanoid")
+        self.code = text("code", LONGEST_CODE)
+        self.message, self.reason = text("message"), text("reason")
+        self.body_style = text("bodystyle", LONGEST_CODE)
+        self._boxes = {name: box(name) for name in ("face_bbox", "ext_bbox", "bbox_face", "ext_bbox_face")}
+
+    def has_pass(self, family: Family) -> bool:
+        """Whether any field says pass."""
+        return True in self.flags.values() or (family.flag is None and None not in self.boxes(family))
+
+    def boxes(self, family: Family) -> tuple[Box | None, Box | None]:
+        """Face and extended box, by the family's names or, of other models, by any."""
+        if family is OTHER:
+            get = self._boxes.get
+            return get("face_bbox") or get("bbox_face"), get("ext_bbox") or get("ext_bbox_face")
+        face, ext = family.boxes or ("", "")
+        return self._boxes.get(face), self._boxes.get(ext)
+
+
+def _said(output: _Fields, family: Family) -> bool | None:
+    """Pass, reject, or None where the answer does not say exactly one of them in its family's form."""
+    if len(set(output.flags.values())) > 1:
+        return None
+    said = next(iter(output.flags.values()), None)
+    face, ext = output.boxes(family)
+    if family.flag is None or (family is OTHER and said is None):
+        by_boxes = True if face and ext else False if output.code and not (face or ext) else None
+        said = by_boxes if said in (by_boxes, None) else None
+    elif family is not OTHER and family.flag not in output.flags:
+        # A code without the flag is how some servers reject.
+        said = False if output.code and not output.flags else None
+    if not said:
+        return said
+    contradicted = output.code is not None or output.humanoid is False
+    contradicted |= any(family.code_of(words) is not None for words in (output.message, output.reason))
+    unlike = bool(family.boxes) and not (face and ext)
+    unlike |= bool(family.body_styles and output.body_style) and output.body_style not in family.body_styles
+    return None if contradicted or unlike else True
+
+
+def _is_own_code(code: str, family: Family) -> bool:
+    """Whether a reject may carry a code that is not of the API's table: a profile has codes of its own."""
+    return code == UNKNOWN or (family is OTHER and not _OF_THE_SERVICE.match(code))
+
+
+def _is_coordinate(value: object) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and abs(value) <= LARGEST_SIDE
     )
 
+
+def _count(usage: object) -> int | None:
+    """Pictures charged. It decides nothing, so what is malformed is as good as absent."""
+    count = usage.get("image_count") if isinstance(usage, dict) else None
+    known = isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= LARGEST_COUNT
+    return count if known else None
+
+
+def _identifier(value: object, redact: Callable[[str], str]) -> str | None:
+    """A request id; likewise."""
+    return redact(value) if isinstance(value, str) and re.fullmatch(r"[\x21-\x7e]{1,128}", value) else None
+
+
+_OF_THE_SERVICE: Final = re.compile(
+    r"(Throttling|LimitRequests|Internal|BadRequest|InvalidParameter|InvalidURL|InvalidApiKey|AccessDenied|Arrearage"
+    r"|AllocationQuota|Commodity|Prepaid|Postpaid|Model|model_not_found|Workspace|RequestTimeOut|System|Service|Gateway)"
+)
+"""Beginnings of the shared error table's codes: about request, account and service, not the picture."""
 
 _VERDICTS: Final = re.compile(r"InvalidFile\.(?!DownloadFailed)|InvalidFile$|InvalidImage|InvalidPerson$")
 _VERDICTS_BY_NAME: Final = frozenset(

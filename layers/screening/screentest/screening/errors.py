@@ -11,7 +11,10 @@ ScreeningError
 │   └── PictureUnreadable    the detector cannot fetch or read the picture
 ├── ObjectError
 │   ├── ObjectGone           deleted or overwritten meanwhile
-│   └── AccessDenied         we, or our signed addresses, may not read or tag it
+│   ├── AccessDenied         we, or our signed addresses, may not read or tag it
+│   └── ObjectUnreadable     no permission and no wait would let us read it
+│       ├── ObjectArchived   S3 Glacier
+│       └── ObjectEncrypted  SSE-C: only its owner has the key
 ├── StoreUnavailable         table, bucket or topic did not answer as they should
 ├── Busy                     another delivery of the same upload is at work
 ├── OutOfTime                the function would be stopped before the detector answers
@@ -116,6 +119,22 @@ class AccessDenied(ObjectError):
     """We, or our signed addresses, may not read or tag the object."""
 
     code = "AccessDenied"
+
+
+class ObjectUnreadable(ObjectError):
+    """No permission and no wait would let us read the object."""
+
+
+class ObjectArchived(ObjectUnreadable):
+    """In an archive of S3 Glacier, not restored."""
+
+    code = "ObjectArchived"
+
+
+class ObjectEncrypted(ObjectUnreadable):
+    """Encrypted with a key that only its owner has (SSE-C)."""
+
+    code = "ObjectEncrypted"
 
 
 class StoreUnavailable(ScreeningError):

@@ -9,7 +9,7 @@ from typing import Final
 
 from screentest.screening.breaker import Breaker
 from screentest.screening.contract import Decision, is_download
-from screentest.screening.errors import ObjectGone, OutOfTime, PictureUnreadable, ScreeningError
+from screentest.screening.errors import AccessDenied, ObjectGone, OutOfTime, PictureUnreadable, ScreeningError
 from screentest.screening.models import ObjectRef, Screening, Verdict
 from screentest.screening.outcomes import outcome
 from screentest.screening.ports import Detector, Objects, Signer
@@ -32,8 +32,9 @@ class Judge:
     ) -> Decision:
         """The verdict on an object.
 
-        An address that the detector calls unusable is tried once more with a fresh one. Then the object itself is read:
-        only a picture that is there and unchanged can be rejected for it.
+        An address that the detector calls unusable is tried once more with a fresh one. Then the object is read with
+        our own permissions and through a signed address: only a picture that is there, unchanged, and was within reach
+        of the detector can be rejected for it.
 
         Args:
             remaining: seconds until the function is stopped.
@@ -51,6 +52,8 @@ class Judge:
             except PictureUnreadable as error:
                 unreadable = error
         unchanged(ref, self.objects.read(ref).etag)
+        if self.signer.is_refused(ref):
+            raise AccessDenied("the bucket lets us read the object, but refuses signed addresses")
         if is_download(unreadable):
             raise unreadable
         return Decision(

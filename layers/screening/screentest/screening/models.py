@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from screentest.screening.families import OTHER, RATIOS, family_of
+
 MODEL_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Names that a route or an object may ask for. They become sort keys, tags and message attributes."""
-
-RATIOS: Final = ("1:1", "3:4")
-"""`parameters.ratio` of the wire: head, half body."""
 
 NO_VERSION: Final = "-"
 """Stands for the version in keys where the bucket keeps none."""
@@ -80,8 +79,8 @@ class Screening:
     def of(cls, model: str, ratio: str | None = None) -> Screening:
         """The screening with the ratio that the model's contract knows.
 
-        EMO crops to `1:1` unless told otherwise; Emoji and AnimateAnyone have one way only, whatever is asked.
-        Other models get the ratio that is asked for, or none.
+        EMO crops to `1:1` unless told otherwise; the other known models have one framing only, whatever is asked.
+        Models of no known family get the ratio that is asked for, or none.
 
         Raises:
             ValueError: the name or the ratio is malformed.
@@ -90,11 +89,10 @@ class Screening:
             raise ValueError("a model name has 1 to 64 of A-Z a-z 0-9 . _ -")
         if ratio is not None and ratio not in RATIOS:
             raise ValueError(f"ratio is one of {', '.join(RATIOS)}")
-        if model.startswith(("emoji-detect", "animate-anyone-detect")):
-            return cls(model)
-        if model.startswith("emo-detect"):
-            return cls(model, ratio or "1:1")
-        return cls(model, ratio)
+        family = family_of(model)
+        if family is OTHER:
+            return cls(model, ratio)
+        return cls(model, (ratio or family.ratios[0]) if family.ratios else None)
 
     @property
     def ratio_key(self) -> str:
@@ -109,7 +107,7 @@ class Screening:
     @property
     def wire_ratio(self) -> str | None:
         """What is sent: Emoji's contract marks the ratio as required and knows `1:1` only."""
-        return "1:1" if self.model.startswith("emoji-detect") else self.ratio
+        return family_of(self.model).sent_ratio or self.ratio
 
     def sort_key(self, version_id: str | None) -> str:
         """`MODEL#RATIO#VERSION`."""

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from screentest.screening.errors import AccessDenied, ObjectGone, ScreeningError, StoreUnavailable
+from screentest.screening.errors import (
+    AccessDenied,
+    ObjectArchived,
+    ObjectEncrypted,
+    ObjectGone,
+    ScreeningError,
+    StoreUnavailable,
+)
 from screentest.screening.models import ObjectRef
 from screentest.screening.tags import Tags
 
@@ -18,9 +25,7 @@ if TYPE_CHECKING:
 _GONE: Final = frozenset(
     {"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "405", "MethodNotAllowed", "412"}
 )
-_DENIED: Final = frozenset(
-    {"AccessDenied", "403", "AllAccessDisabled", "KMS.DisabledException", "InvalidObjectState"}
-)
+_DENIED: Final = frozenset({"AccessDenied", "403", "AllAccessDisabled", "KMS.DisabledException"})
 
 
 class TagsConflict(StoreUnavailable):
@@ -47,7 +52,7 @@ class ObjectMetadata:
 class Objects:
     """Reads and tags one version of an object; where the bucket keeps none, whatever is there under the key.
 
-    Every method raises `ObjectGone`, `AccessDenied` or `StoreUnavailable`.
+    Every method raises `ObjectGone`, `AccessDenied`, `ObjectUnreadable` or `StoreUnavailable`.
     """
 
     def __init__(self, client: S3Client) -> None:
@@ -57,7 +62,12 @@ class Objects:
         """What is there now."""
         try:
             answer = self._client.head_object(**_at(ref))
-        except (ClientError, BotoCoreError) as error:
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "400":
+                # The answer to a HEAD has no body that could say what is wrong; the one to a GET has.
+                return self.read(ref)
+            raise _meaning(error) from error
+        except BotoCoreError as error:
             raise _meaning(error) from error
         return _metadata_of(answer, answer["ContentLength"])
 
@@ -118,8 +128,15 @@ def _meaning(error: ClientError | BotoCoreError) -> ScreeningError:
     code = error.response["Error"]["Code"]
     if code in _GONE:
         return ObjectGone("the object is gone")
-    if code in _DENIED or code.startswith("KMS."):
-        return AccessDenied(f"S3 refused {error.operation_name}: {code}")
-    if code in ("OperationAborted", "ConditionalRequestConflict"):
-        return TagsConflict(f"S3 was busy with the same object: {code}")
-    return StoreUnavailable(f"S3 did not answer {error.operation_name}: {code}")
+    found: ScreeningError
+    if code == "InvalidObjectState":
+        found = ObjectArchived("the object is archived and not restored")
+    elif code == "InvalidRequest" and error.operation_name == "GetObject":
+        found = ObjectEncrypted("the object is encrypted with its owner's key (SSE-C)")
+    elif code in _DENIED or code.startswith("KMS."):
+        found = AccessDenied(f"S3 refused {error.operation_name}: {code}")
+    elif code in ("OperationAborted", "ConditionalRequestConflict"):
+        found = TagsConflict(f"S3 was busy with the same object: {code}")
+    else:
+        found = StoreUnavailable(f"S3 did not answer {error.operation_name}: {code}")
+    return found

@@ -37,6 +37,7 @@ OUTCOMES: Final[dict[type[errors.ScreeningError], Outcome]] = {
     errors.PictureUnreadable: _RETRY,
     errors.ObjectGone: Outcome(alarmed=False),
     errors.AccessDenied: Outcome(retried=True, recorded=True),
+    errors.ObjectUnreadable: Outcome(dead_lettered=True),
     errors.StoreUnavailable: _RETRY,
     errors.Busy: Outcome(retried=True, alarmed=False),
     errors.OutOfTime: _RETRY,

@@ -30,6 +30,10 @@ class Signer(Protocol):
         """A short-lived address."""
         ...
 
+    def is_refused(self, ref: ObjectRef) -> bool:
+        """Whether such addresses are refused although we may read the object ourselves."""
+        ...
+
 
 class Table(Protocol):
     """See `table.VerdictTable`."""

@@ -77,6 +77,8 @@ Routes.DEFAULT = Routes(
         Route("emo/3x4/", (Screening.of("emo-detect-v1", "3:4"),)),
         Route("emoji/", (Screening.of("emoji-detect-v1"),)),
         Route("animate-anyone/", (Screening.of("animate-anyone-detect-gen2"),)),
+        Route("liveportrait/", (Screening.of("liveportrait-detect"),)),
+        Route("wan2.2-s2v/", (Screening.of("wan2.2-s2v-detect"),)),
     )
 )
 

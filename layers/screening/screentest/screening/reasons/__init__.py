@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal, get_args
 
+from screentest.screening.families import family_of
+
 Language = Literal["en", "zh", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
@@ -54,8 +56,6 @@ _SAME_WORDS = {
     "ModelUnavailable": "ServiceUnavailable",
 }
 
-_FAMILIES = ("emoji", "emo", "animate-anyone")
-
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -75,7 +75,7 @@ def explain(code: str | None, model: str, lang: str = "en", *, ratio: str | None
 
     Args:
         code: a code of the wire or of the pipeline; None or empty for a pass.
-        model: the detector's model name; other models than the three get the general words.
+        model: the detector's model name; models of no known family get the general words.
         lang: `en`, `zh` or `ja`.
         ratio: `1:1` or `3:4` (or the table's `1x1`, `3x4`) where the advice depends on it.
 
@@ -89,7 +89,7 @@ def explain(code: str | None, model: str, lang: str = "en", *, ratio: str | None
     if lang not in LANGUAGES:
         raise ValueError(f"no reasons in {lang!r}: choose one of {', '.join(LANGUAGES)}")
     words = _words(lang)
-    family = next((name for name in _FAMILIES if model.startswith(name + "-")), "")
+    family = family_of(model).name
     crop = (ratio or "").replace("x", ":")
     for name in _lineage(code or PASSED):
         for key in (f"{name} {family} {crop}", f"{name} {family}", name):

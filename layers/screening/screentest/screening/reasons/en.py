@@ -11,6 +11,16 @@ WORDS: dict[str, tuple[str, str]] = {
         "Choose a photo of one real person who looks towards the camera, with the whole face in view and "
         "large enough to see the features. Animals, toys and drawings do not count.",
     ),
+    "InvalidFile.NoHuman liveportrait": (
+        "No face was found that is large, frontal and in full view",
+        "Choose a photo of a real person who looks towards the camera, with the face large in the picture and "
+        "nothing in front of it: no mask, hand or sunglasses.",
+    ),
+    "InvalidFile.NoHuman wan2.2-s2v": (
+        "No person with a visible face was found",
+        "Choose a picture of one person who looks towards the camera, with the whole face in view and large "
+        "enough to see the features.",
+    ),
     "InvalidFile.MultiHuman": (
         "More than one person is in the picture",
         "Choose a photo with one person only, or crop the others out of the frame, people in the "
@@ -30,6 +40,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "The picture has too few or too many pixels",
         "Use a picture whose sides are all more than 224 and less than 4096 pixels. Scale a larger one down"
         "; for a smaller one take the original, or a new photo.",
+    ),
+    "InvalidFile.Resolution liveportrait": (
+        "The picture has too many pixels",
+        "Scale the picture down so that its longest side has at most 4096 pixels.",
     ),
     "InvalidFile.Value": (
         "The picture is too dark or too blurred",
@@ -195,6 +209,16 @@ WORDS: dict[str, tuple[str, str]] = {
         "The picture was deleted or replaced before it was judged",
         "Nothing to do: a newer upload is screened by itself. Upload the picture again if it was deleted "
         "by mistake.",
+    ),
+    "ObjectArchived": (
+        "The picture is in an archive and cannot be read",
+        "The picture was not judged. Restore the object from its archive (S3 Glacier), then run 'screentest "
+        "redrive', or upload it to another storage class.",
+    ),
+    "ObjectEncrypted": (
+        "The picture is encrypted with a key that only its owner has",
+        "The picture was not judged, and cannot be: with SSE-C no one else can read it. Upload it with SSE-S3 or "
+        "SSE-KMS.",
     ),
     "TagLimit": (
         "There is no room for the verdict on the object",

@@ -10,6 +10,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "没有找到露出正脸的人物",
         "请换一张真人照片：只有一个人，面向镜头，整张脸都看得见，五官足够清楚。动物、玩具和手绘形象不算人物。",
     ),
+    "InvalidFile.NoHuman liveportrait": (
+        "没有找到足够大、正面且完整的脸",
+        "请换一张真人照片：面向镜头，脸在画面中足够大，前面没有口罩、手或墨镜等遮挡。",
+    ),
+    "InvalidFile.NoHuman wan2.2-s2v": (
+        "没有找到露出正脸的人物",
+        "请换一张图片：只有一个人，面向镜头，整张脸都看得见，五官足够清楚。",
+    ),
     "InvalidFile.MultiHuman": (
         "图片里不止一个人",
         "请换一张单人照片，或把其他人（包括背景里的人）裁掉。",
@@ -26,6 +34,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "InvalidFile.Resolution animate-anyone": (
         "图片的像素太少或太多",
         "请使用每条边都大于 224 像素、小于 4096 像素的图片。太大的可以缩小；太小的请用原图或重新拍摄。",
+    ),
+    "InvalidFile.Resolution liveportrait": (
+        "图片的像素太多",
+        "请缩小图片，使最长边不超过 4096 像素。",
     ),
     "InvalidFile.Value": (
         "图片太暗或太模糊",
@@ -177,6 +189,15 @@ WORDS: dict[str, tuple[str, str]] = {
     "ObjectGone": (
         "图片在检测之前已被删除或替换",
         "无需处理：新上传的图片会自动检测。如果是误删，请重新上传。",
+    ),
+    "ObjectArchived": (
+        "图片已归档，无法读取",
+        "图片尚未检测。请先从归档存储（S3 Glacier）恢复该对象，再运行 “screentest redrive”，"
+        "或改用其他存储类别重新上传。",
+    ),
+    "ObjectEncrypted": (
+        "图片使用了只有上传者持有的密钥加密",
+        "图片尚未检测，也无法检测：采用 SSE-C 时其他人都不能读取。请改用 SSE-S3 或 SSE-KMS 重新上传。",
     ),
     "TagLimit": (
         "对象上没有空间写入检测结果",
