@@ -475,7 +475,7 @@ def test_a_message_that_is_no_event_goes_back_alone(cloud: Cloud) -> None:
 
 def test_a_defect_in_one_message_does_not_touch_the_others(cloud: Cloud) -> None:
     def broken(body: dict[str, Any]) -> httpx.Response:
-        if "bad" in body["input"]["image_url"]:
+        if "bad.jpg" in body["input"]["image_url"]:
             raise ZeroDivisionError("a defect of ours")
         return httpx.Response(200, json=PASS)
 
