@@ -18,14 +18,7 @@ from rich.text import Text
 
 from screentest.aws import Access, AwsError
 from screentest.display import duration, error_console, printable
-from screentest.redrive.dead_letters import (
-    RECEIVE_BATCH,
-    Codes,
-    DeadLetter,
-    DeadLetterQueue,
-    Filters,
-    parse_age,
-)
+from screentest.redrive.letters import RECEIVE_BATCH, Codes, DeadLetters, Filters, Letter, parse_age
 
 QUEUES = (("DeadLetterQueueUrl", "ScreenQueueUrl"), ("BackfillDeadLetterQueueUrl", "BackfillQueueUrl"))
 """Outputs of the stack: each dead-letter queue, and where its messages go back to."""
@@ -80,18 +73,18 @@ class Options:
 
 @dataclass(slots=True)
 class _Tally:
-    """What became of the messages."""
+    """What became of the letters."""
 
     chosen: Counter[str] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, DeadLetter] = field(default_factory=dict)
+    examples: dict[str, Letter] = field(default_factory=dict)
     oldest: dict[str, float] = field(default_factory=dict)
     failed: int = 0
 
-    def choose(self, message: DeadLetter) -> None:
-        self.chosen[message.code] += 1
-        self.examples.setdefault(message.code, message)
-        self.oldest[message.code] = min(message.sent, self.oldest.get(message.code, message.sent))
+    def choose(self, letter: Letter) -> None:
+        self.chosen[letter.code] += 1
+        self.examples.setdefault(letter.code, letter)
+        self.oldest[letter.code] = min(letter.sent, self.oldest.get(letter.code, letter.sent))
 
 
 def run(access: Access, options: Options) -> int:
@@ -109,8 +102,8 @@ def run(access: Access, options: Options) -> int:
     remarks = error_console()
     tally = _Tally()
     for dead, origin in QUEUES:
-        queue = DeadLetterQueue(sqs, url=stack.output(dead), origin=stack.output(origin), codes=codes)
-        _go_through(queue, options, tally, remarks)
+        letters = DeadLetters(sqs, url=stack.output(dead), origin=stack.output(origin), codes=codes)
+        _go_through(letters, options, tally, remarks)
     if options.json_output:
         typer.echo(json.dumps(_summary(tally, options)))
     else:
@@ -118,44 +111,44 @@ def run(access: Access, options: Options) -> int:
     return 1 if tally.failed else 0
 
 
-def _go_through(queue: DeadLetterQueue, options: Options, tally: _Tally, remarks: Console) -> None:
+def _go_through(letters: DeadLetters, options: Options, tally: _Tally, remarks: Console) -> None:
     # Receipts alone: a dead-letter queue can be long, and a message large.
     kept: list[str] = []
-    batch: list[DeadLetter] = []
+    batch: list[Letter] = []
 
     def put_back() -> None:
-        left = queue.put_back(batch)
+        left = letters.put_back(batch)
         tally.failed += len(left)
-        kept.extend(message.receipt for message in left)
+        kept.extend(letter.receipt for letter in left)
         batch.clear()
 
     reading = track(
-        queue.read(),
+        letters.read(),
         description="reading dead letters",
-        total=queue.count(),
+        total=letters.count(),
         console=remarks,
         transient=True,
         disable=not remarks.is_terminal,
     )
     try:
-        for message in reading:
+        for letter in reading:
             full = options.limit is not None and tally.chosen.total() >= options.limit
-            if full or not options.filters.matches(message):
-                tally.left[message.code] += 1
-                kept.append(message.receipt)
+            if full or not options.filters.matches(letter):
+                tally.left[letter.code] += 1
+                kept.append(letter.receipt)
             elif options.dry_run:
-                tally.choose(message)
-                kept.append(message.receipt)
+                tally.choose(letter)
+                kept.append(letter.receipt)
             else:
-                tally.choose(message)
-                batch.append(message)
+                tally.choose(letter)
+                batch.append(letter)
                 if len(batch) == RECEIVE_BATCH:
                     put_back()
         if batch:
             put_back()
     finally:
         try:
-            queue.release(kept + [message.receipt for message in batch])
+            letters.release(kept + [letter.receipt for letter in batch])
         except AwsError as error:
             remarks.print(str(error), style="dim", markup=False, soft_wrap=True)
 
@@ -178,7 +171,7 @@ def _show(tally: _Tally, options: Options, out: Console, remarks: Console) -> No
         out.print(f"no dead letter to put back{others}", soft_wrap=True)
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("messages", justify="right", no_wrap=True)
+    table.add_column("letters", justify="right", no_wrap=True)
     table.add_column("code", overflow="fold")
     table.add_column("oldest", no_wrap=True)
     if out.width >= NARROW:

@@ -38,7 +38,7 @@ UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
+class Letter:
     """One message of a dead-letter queue.
 
     Attributes:
@@ -57,7 +57,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which messages; every part narrows, None and empty do not.
+    """Which letters; every part narrows, None and empty do not.
 
     Attributes:
         sent_before, sent_after: seconds since 1970.
@@ -69,19 +69,19 @@ class Filters:
     sent_before: float | None = None
     sent_after: float | None = None
 
-    def matches(self, message: DeadLetter) -> bool:
-        """Whether a message is to be put back. One that names no object is, unless objects are asked for."""
+    def matches(self, letter: Letter) -> bool:
+        """Whether a letter is to be put back. One that names no object is, unless objects are asked for."""
         return (
-            (not self.codes or message.code in self.codes)
-            and (self.bucket is None or any(ref.bucket == self.bucket for ref in message.refs))
-            and (self.prefix is None or any(ref.key.startswith(self.prefix) for ref in message.refs))
-            and (self.sent_before is None or message.sent < self.sent_before)
-            and (self.sent_after is None or message.sent >= self.sent_after)
+            (not self.codes or letter.code in self.codes)
+            and (self.bucket is None or any(ref.bucket == self.bucket for ref in letter.refs))
+            and (self.prefix is None or any(ref.key.startswith(self.prefix) for ref in letter.refs))
+            and (self.sent_before is None or letter.sent < self.sent_before)
+            and (self.sent_after is None or letter.sent >= self.sent_after)
         )
 
 
 class Codes:
-    """Finds the code of a message that carries none: the newest error of its objects in the table."""
+    """Finds the code of a letter that carries none: the newest error of its objects in the table."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client = client
@@ -110,7 +110,7 @@ class Codes:
         return NO_CODE
 
 
-class DeadLetterQueue:
+class DeadLetters:
     """One dead-letter queue, and the queue where its messages came from."""
 
     def __init__(
@@ -144,8 +144,8 @@ class DeadLetterQueue:
             )
         return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
-    def read(self) -> Iterator[DeadLetter]:
-        """Every message that can be seen now, each once; hidden from others until `release` or `HIDDEN` seconds.
+    def read(self) -> Iterator[Letter]:
+        """Every letter that can be seen now, each once; hidden from others until `release` or `HIDDEN` seconds.
 
         Raises:
             AwsError: the queue may not be read.
@@ -166,12 +166,12 @@ class DeadLetterQueue:
                 return
             for message in new:
                 seen.add(message["MessageId"])
-                yield self._dead_letter(message)
+                yield self._letter(message)
 
-    def put_back(self, messages: Sequence[DeadLetter]) -> list[DeadLetter]:
-        """Send up to ten messages to their queue, then delete them here. Returns those that were not put back.
+    def put_back(self, letters: Sequence[Letter]) -> list[Letter]:
+        """Send up to ten letters to their queue, then delete them here. Returns those that were not put back.
 
-        The attribute that marks them has the pipeline screen a recorded error again. A message that is sent and not
+        The attribute that marks them has the pipeline screen a recorded error again. A letter that is sent and not
         deleted is in both queues: it is put back twice and screened once.
 
         Raises:
@@ -181,10 +181,10 @@ class DeadLetterQueue:
         entries: Any = [
             {
                 "Id": str(number),
-                "MessageBody": message.body,
+                "MessageBody": letter.body,
                 "MessageAttributes": {REDRIVEN_ATTRIBUTE: {"DataType": "String", "StringValue": now}},
             }
-            for number, message in enumerate(messages)
+            for number, letter in enumerate(letters)
         ]
         with translated("put dead letters back", needs=PERMISSIONS):
             answer = self._client.send_message_batch(QueueUrl=self._origin, Entries=entries)
@@ -192,16 +192,16 @@ class DeadLetterQueue:
             gone: set[str] = set()
             if sent:
                 receipts: Any = [
-                    {"Id": str(number), "ReceiptHandle": message.receipt}
-                    for number, message in enumerate(messages)
+                    {"Id": str(number), "ReceiptHandle": letter.receipt}
+                    for number, letter in enumerate(letters)
                     if str(number) in sent
                 ]
                 deleted = self._client.delete_message_batch(QueueUrl=self._url, Entries=receipts)
                 gone = {entry["Id"] for entry in deleted.get("Successful", [])}
-        return [message for number, message in enumerate(messages) if str(number) not in gone]
+        return [letter for number, letter in enumerate(letters) if str(number) not in gone]
 
     def release(self, receipts: Sequence[str]) -> None:
-        """Let others see messages again that were only looked at.
+        """Let others see letters again that were only looked at.
 
         Raises:
             AwsError: the queue may not be changed; they show up by themselves after `HIDDEN` seconds.
@@ -214,13 +214,13 @@ class DeadLetterQueue:
             with translated("release dead letters", needs=PERMISSIONS):
                 self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
 
-    def _dead_letter(self, message: Mapping[str, Any]) -> DeadLetter:
+    def _letter(self, message: Mapping[str, Any]) -> Letter:
         try:
             refs = tuple(events.objects_in_body(message["Body"]))
         except UnreadableEvent:
             refs = ()
         attribute = message.get("MessageAttributes", {}).get(CODE_ATTRIBUTE, {}).get("StringValue")
-        return DeadLetter(
+        return Letter(
             id=message["MessageId"],
             receipt=message["ReceiptHandle"],
             body=message["Body"],
