@@ -69,11 +69,20 @@ class Report:
         with self._writing():
             self._sheet.add(entry)
 
+    def _short(self, file: str) -> str:
+        """A path of this machine as the sheet shows it: where pictures lie is nobody else's business."""
+        path = PurePath(file)
+        if not path.is_absolute():
+            return file
+        given = [PurePath(each) for each in self._settings.paths]
+        folder = next((each.parent for each in given if each == path or each in path.parents), path.parent)
+        return str(path.relative_to(folder))
+
     def _entry(self, judgement: Judgement) -> ReportEntry:
         decision = judgement.decision
         absent = None if judgement.picture is not None else ("not-kept" if judgement.status else "unreadable")
         # A signed URL is a credential: the sheet is made to be passed on.
-        name = judgement.file.partition("?")[0] if is_url(judgement.file) else judgement.file
+        name = judgement.file.partition("?")[0] if is_url(judgement.file) else self._short(judgement.file)
         return ReportEntry(
             name=name,
             model=self._settings.model,

@@ -21,12 +21,17 @@ from screentest.demo import pictures
 from screentest.demo.cases import ANIMATE_ANYONE, CASES, EMO, EMOJI, Case, cases_of
 from screentest.display import VERDICT_STYLES, counted
 from screentest.reports import ContactSheet, ReportEntry, annotate
+from screentest.reports.measuring import measure
+from screentest.reports.strip import draw_strip
 from screentest.stack import LocalStack
 
 POLL_SECONDS = 0.2
 TIMEOUT_SECONDS = 60.0  # without any new verdict
 
 SHORT_MODELS = {EMO: "emo", EMOJI: "emoji", ANIMATE_ANYONE: "animate-anyone"}
+
+STRIP = tuple((name, EMO, "1:1") for name in ("waist_up", "tilted", "masked", "too_dark"))
+"""One face side by side: passing, tilted, masked, dark."""
 
 Item = Mapping[str, Any]
 
@@ -238,6 +243,7 @@ def write_report(board: Board, out: Path) -> Path:
     for old in out.glob("*.jpg") if out.is_dir() else ():
         old.unlink()
     page = out / "index.html"
+    strips: list[ReportEntry | None] = [None] * len(STRIP)
     with ContactSheet(
         page, title="Screentest demo", subtitle=f"{counted(len(board.outcomes), 'upload')}, local stack"
     ) as sheet:
@@ -246,10 +252,15 @@ def write_report(board: Board, out: Path) -> Path:
                 continue
             entry = report_entry(outcome, outcome.item)
             sheet.add(entry)
+            if (entry.name, entry.model, entry.ratio) in STRIP:
+                strips[STRIP.index((entry.name, entry.model, entry.ratio))] = entry
             drawn = annotate(entry)
             if drawn is not None:
                 name = outcome.case.key.rsplit(".", 1)[0].replace("/", "-")
                 (out / f"{number:02}-{name}.jpg").write_bytes(drawn)
+    strip = draw_strip([entry for entry in strips if entry is not None])
+    if strip is not None:
+        (out / "strip.jpg").write_bytes(strip)
     return page
 
 
@@ -271,6 +282,7 @@ def report_entry(outcome: Outcome, item: Item) -> ReportEntry:
         body_style=item.get("body_style"),
         latency_ms=item.get("latency_ms"),
         picture=data(case),
+        explanation=measure(data(case), case.model, case.ratio),
         expected=expected,
         note=case.because or None,
         source=item["object"],

@@ -18,7 +18,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from screentest.aws import AwsError
 from screentest.page import verdicts
 from screentest.page.choices import Choice, offered
+from screentest.reports import deciding
 from screentest.reports.drawing import thumbnail
+from screentest.reports.marks import marks
+from screentest.reports.measuring import measure
 from screentest.screening.models import Screening
 from screentest.screening.routes import Routes
 
@@ -65,19 +68,9 @@ class _Refused(Exception):
         self.status = status
 
 
-def measure(picture: bytes, screening: Screening) -> Mapping[str, Any]:
-    """Measurements of the self-hosted detectors over a picture, in the form of the API's `output.explain`.
-
-    Empty for models that are not ours and for files that cannot be read.
-    """
-    from screentest import detection, networks
-
-    try:
-        networks.prepare()
-        answer = detection.detect(picture, screening.model, screening.ratio or "1:1")
-    except detection.DetectionError:
-        return {}
-    return answer.explanation.as_dict()
+def explained(picture: bytes, screening: Screening) -> Mapping[str, Any]:
+    """As `measure`."""
+    return measure(picture, screening.model, screening.ratio)
 
 
 @dataclass
@@ -98,7 +91,7 @@ class Page:
     bucket: str
     table: str
     routes: Routes = Routes.DEFAULT
-    explain: Explain = measure
+    explain: Explain = explained
     _choices: tuple[Choice, ...] = field(init=False)
     _explained: OrderedDict[tuple[str, Screening], Mapping[str, Any]] = field(
         init=False, default_factory=OrderedDict
@@ -246,17 +239,19 @@ class Page:
         with self._measuring:
             if kept not in self._explained:
                 small = thumbnail(data, SIDES["small"])
-                size = [small.width, small.height] if small else None
-                self._explained[kept] = {**self.explain(data, screening), "size": size}
+                size = (small.width, small.height) if small else None
+                evidence = self.explain(data, screening)
+                drawn = marks(evidence, size) if size else []
+                self._explained[kept] = {**evidence, "size": size, "marks": drawn}
                 while len(self._explained) > EXPLANATIONS:
                     self._explained.popitem(last=False)
             return _json(self._explained[kept])
 
 
-def _words() -> dict[str, dict[str, str]]:
+def _words() -> dict[str, dict[str, Any]]:
     shared = json.loads((SHARED / "words.json").read_text(encoding="utf-8"))
     own = json.loads((ASSETS / "words.json").read_text(encoding="utf-8"))
-    return {lang: {**shared[lang], **own[lang]} for lang in shared}
+    return {lang: {**shared[lang], **own[lang], **deciding.words()[lang]} for lang in shared}
 
 
 def _json(value: Any, status: HTTPStatus = HTTPStatus.OK) -> _Answer:

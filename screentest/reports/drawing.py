@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps
 
+from screentest.reports.deciding import deciding
 from screentest.reports.entry import ReportEntry
+from screentest.reports.marks import Mark, marks
 from screentest.screening.reasons import explain
 
 MAX_PIXELS = 100_000_000
@@ -27,6 +29,18 @@ FACE_COLOUR = "#22d3ee"
 EXTENDED_COLOUR = "#facc15"
 PERSON_COLOUR = "#f472b6"
 LANDMARK_COLOUR = "#a3e635"
+MARK_COLOURS = {
+    "face": FACE_COLOUR,
+    "person": PERSON_COLOUR,
+    "hand": LANDMARK_COLOUR,
+    "skeleton": LANDMARK_COLOUR,
+    "axis": "#fb923c",
+    "upright": "#f8fafc",
+    "reason": "#fb923c",
+    "covered": "#fb923c",
+    "failed": "#fb923c",
+}
+"""Orange is what decided."""
 CAPTION_BACKGROUND = "#111827"
 CAPTION_TEXT = "#f9fafb"
 CAPTION_FAINT = "#cbd5e1"
@@ -43,7 +57,7 @@ class Thumbnail:
     height: int
 
 
-def _open(picture: bytes, side: int) -> tuple[Image.Image, tuple[int, int]] | None:
+def opened(picture: bytes, side: int) -> tuple[Image.Image, tuple[int, int]] | None:
     """An upright RGB copy, its longer side at most `side`, and the upright original's size; None if unreadable."""
     try:
         with warnings.catch_warnings():
@@ -71,10 +85,10 @@ def _open(picture: bytes, side: int) -> tuple[Image.Image, tuple[int, int]] | No
 
 def thumbnail(picture: bytes, side: int) -> Thumbnail | None:
     """A copy without drawings, its longer side at most `side` pixels; None if the picture cannot be read."""
-    opened = _open(picture, side)
-    if opened is None:
+    found = opened(picture, side)
+    if found is None:
         return None
-    image, (width, height) = opened
+    image, (width, height) = found
     out = io.BytesIO()
     image.save(out, "WEBP", quality=72, method=3)
     return Thumbnail(out.getvalue(), width, height)
@@ -90,15 +104,14 @@ def annotate(entry: ReportEntry, *, side: int = ANNOTATED_SIDE) -> bytes | None:
     Returns:
         A JPEG, or None if the picture cannot be read.
     """
-    opened = _open(entry.picture, side) if entry.picture is not None else None
-    if opened is None:
+    found = opened(entry.picture, side) if entry.picture is not None else None
+    if found is None:
         return None
-    image, (width, height) = opened
+    image, (width, height) = found
     if max(image.size) < SMALLEST_SIDE:
         factor = SMALLEST_SIDE / max(image.size)
         image = image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))))
-    scale = (image.width / width, image.height / height)
-    _draw_evidence(image, entry, scale)
+    draw_evidence(image, entry, (width, height))
     captioned = _with_caption(image, entry)
     out = io.BytesIO()
     captioned.save(out, "JPEG", quality=88)
@@ -125,6 +138,63 @@ class _Pen:
             cx, cy = x * self.scale[0], y * self.scale[1]
             draw.ellipse((cx - radius, cy - radius, cx + radius, cy + radius), fill=LANDMARK_COLOUR)
 
+    def _at(self, point: Sequence[float]) -> tuple[float, float]:
+        return point[0] * self.scale[0], point[1] * self.scale[1]
+
+    def mark(self, mark: Mark) -> None:
+        """One of `screentest.reports.marks`."""
+        style = mark["style"]
+        colour = MARK_COLOURS[style]
+        if mark["kind"] == "box":
+            self.box(mark["points"], colour, "", thin=style == "person")
+        elif mark["kind"] == "label":
+            self.label(self._at(mark["at"]), mark["text"], colour)
+        elif mark["kind"] == "hatch":
+            self.hatch([self._at(point) for point in mark["points"]], colour)
+        else:
+            thick = {"axis": 1.7, "failed": 2.5, "upright": 0.8}.get(style, 1.0)
+            self.line([self._at(point) for point in mark["points"]], colour, thick)
+
+    def line(self, points: Sequence[tuple[float, float]], colour: str, thick: float) -> None:
+        """A line with a dark edge."""
+        draw = ImageDraw.Draw(self.image)
+        width = max(2, round(self.unit / 2.6 * thick))
+        draw.line(points, fill="#000000", width=width + 2, joint="curve")
+        draw.line(points, fill=colour, width=width, joint="curve")
+
+    def hatch(self, points: Sequence[tuple[float, float]], colour: str) -> None:
+        """A polygon filled with slanting lines."""
+        if len(points) < 3:
+            return
+        inside = Image.new("L", self.image.size)
+        ImageDraw.Draw(inside).polygon(points, fill=255)
+        lines = Image.new("L", self.image.size)
+        draw, step = ImageDraw.Draw(lines), max(6, round(self.unit * 1.6))
+        height = self.image.height
+        for start in range(-height, self.image.width, step):
+            draw.line((start, height, start + height, 0), fill=230, width=max(2, step // 3))
+        self.image.paste(colour, mask=ImageChops.multiply(inside, lines))
+        self.line([*points, points[0]], colour, 0.6)
+
+    def dim_outside(self, box: Sequence[float]) -> None:
+        """Darken everything outside a box: what the video does not show."""
+        shade = Image.new("L", self.image.size, 130)
+        (x1, y1), (x2, y2) = self._at(box[:2]), self._at(box[2:])
+        ImageDraw.Draw(shade).rectangle((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), fill=0)
+        self.image.paste("#000000", mask=shade)
+
+    def label(self, at: tuple[float, float], text: str, colour: str) -> None:
+        """Words on a plate, kept inside the picture."""
+        font = ImageFont.load_default(max(14, round(self.unit * 3)))
+        draw = ImageDraw.Draw(self.image)
+        left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+        pad = max(3, round(self.unit / 2))
+        w, h = right - left + 2 * pad, bottom - top + 2 * pad
+        x = min(max(0.0, at[0] - w / 2), max(0.0, self.image.width - w))
+        y = min(max(0.0, at[1] - h / 2), max(0.0, self.image.height - h))
+        draw.rectangle((x, y, x + w, y + h), fill=colour, outline="#000000")
+        draw.text((x + pad - left, y + pad - top), text, font=font, fill="#000000")
+
     def box(self, box: Sequence[float], colour: str, label: str, *, thin: bool = False) -> None:
         """A box with a dark edge, readable on any picture, and its label inside the frame."""
         draw = ImageDraw.Draw(self.image)
@@ -133,6 +203,8 @@ class _Pen:
         y1, y2 = sorted((box[1] * self.scale[1], box[3] * self.scale[1]))
         draw.rectangle((x1, y1, x2, y2), outline="#000000", width=line + 2)
         draw.rectangle((x1 + 1, y1 + 1, max(x1 + 1, x2 - 1), max(y1 + 1, y2 - 1)), outline=colour, width=line)
+        if not label:
+            return
         font = ImageFont.load_default(max(12, round(self.unit * 1.8)))
         left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
         pad = line + 2
@@ -143,32 +215,27 @@ class _Pen:
         draw.text((lx + pad - left, ly + pad - top), label, font=font, fill="#000000")
 
 
-def _draw_evidence(image: Image.Image, entry: ReportEntry, scale: tuple[float, float]) -> None:
-    pen = _Pen(image, scale)
-    evidence: Mapping[str, Any] = entry.explanation or {}
-    for points in evidence.get("landmarks", {}).values():
-        pen.points(points)
-    for name, box in evidence.get("boxes", {}).items():
-        if not (name == "face" and entry.face_bbox):
-            pen.box(box, FACE_COLOUR if name == "face" else PERSON_COLOUR, name, thin=True)
+def draw_evidence(image: Image.Image, entry: ReportEntry, size: tuple[int, int]) -> None:
+    """Draw what was found and what decided, in place.
+
+    Args:
+        image: an upright copy of the picture, of any scale.
+        entry: the screening.
+        size: of the upright original, pixels: what coordinates refer to.
+    """
+    pen = _Pen(image, (image.width / size[0], image.height / size[1]))
     if entry.ext_bbox:
-        pen.box(entry.ext_bbox, EXTENDED_COLOUR, "extended")
+        pen.dim_outside(entry.ext_bbox)
+    evidence: Mapping[str, Any] = entry.explanation or {}
+    if entry.verdict == "pass":
+        for points in evidence.get("landmarks", {}).values():
+            pen.points(points)
+    for mark in marks(evidence, size, with_face=entry.face_bbox is None):
+        pen.mark(mark)
+    if entry.ext_bbox:
+        pen.box(entry.ext_bbox, EXTENDED_COLOUR, "the video shows this")
     if entry.face_bbox:
         pen.box(entry.face_bbox, FACE_COLOUR, "face")
-
-
-def failed_rule(explanation: Mapping[str, Any] | None) -> str | None:
-    """The rule that rejected, its measurement and threshold (`yaw: 41.2°, at most 35`); None if unknown."""
-    if not explanation:
-        return None
-    for check in explanation.get("checks", ()):
-        if check.get("failed"):
-            value, unit = check.get("value"), check.get("unit") or ""
-            gap = "" if unit in ("", "°", "%") else " "
-            measured = "not measurable" if value is None else f"{value:.4g}{gap}{unit}"
-            return f"{check['rule']}: {measured}, {check['limit']}"
-    decided = explanation.get("decided_by")
-    return None if decided is None else str(decided)
 
 
 def _with_caption(image: Image.Image, entry: ReportEntry) -> Image.Image:
@@ -182,10 +249,10 @@ def _with_caption(image: Image.Image, entry: ReportEntry) -> Image.Image:
     words = explain(entry.code, entry.model, "en", ratio=entry.ratio)
     what = " ".join(part for part in (entry.model, entry.ratio, entry.body_style) if part)
     verdict = f"{entry.verdict.upper()}  {entry.code}" if entry.code else entry.verdict.upper()
-    lines = [(verdict, large, CAPTION_TEXT), (words.title, small, CAPTION_TEXT)]
-    rule = failed_rule(entry.explanation)
-    lines += [(rule, small, CAPTION_TEXT)] if rule else []
-    lines += [(what, small, CAPTION_FAINT)]
+    measured = deciding(entry.explanation)
+    lines = [(verdict, large, CAPTION_TEXT)]
+    lines += [(measured[0].upper() + measured[1:], large, CAPTION_TEXT)] if measured else []
+    lines += [(words.title, small, CAPTION_TEXT), (what, small, CAPTION_FAINT)]
     measure = ImageDraw.Draw(image)
     wrapped = [
         (piece, font, colour)

@@ -16,8 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from screentest.reports import deciding
 from screentest.reports.drawing import thumbnail
 from screentest.reports.entry import ReportEntry
+from screentest.reports.marks import marks
 from screentest.screening.reasons import LANGUAGES, explain
 
 BLOCK = 50
@@ -126,7 +128,9 @@ class ContactSheet:
             "asExpected": None if entry.expected is None else entry.expected == entry.outcome,
             "note": entry.note,
             "checks": evidence.get("checks"),
-            "boxes": evidence.get("boxes"),
+            "marks": marks(evidence, (small.width, small.height), with_face=entry.face_bbox is None) or None
+            if small
+            else None,
             "points": [p for set_ in evidence.get("landmarks", {}).values() for p in set_] or None,
         }
         self._meta.append({name: value for name, value in fields.items() if value is not None})
@@ -172,7 +176,7 @@ class ContactSheet:
             }
             for lang in LANGUAGES
         }
-        words = json.loads(_asset("words.json"))
+        words = {lang: own | deciding.words()[lang] for lang, own in json.loads(_asset("words.json")).items()}
         page = {"lang": self._lang, "reasons": reasons, "words": words}
         return (
             f'<script type="application/json" id="page">{embed(page)}</script>\n'

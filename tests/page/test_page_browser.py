@@ -52,7 +52,14 @@ def test_a_picture_travels_to_its_verdict(
     assert "Pass" in text(browser, "#shown .verdict")
     until(browser, lambda b: b.find_elements(By.CSS_SELECTOR, "#shown svg rect.face"))
     assert browser.find_elements(By.CSS_SELECTOR, "#shown svg rect.ext")
-    assert len(browser.find_elements(By.CSS_SELECTOR, "#shown table tr")) > 10
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#shown .check")) > 10
+    assert browser.find_elements(By.CSS_SELECTOR, "#shown svg path.outside"), (
+        "what the video does not show is dimmed"
+    )
+    # The verdict stands beside the picture.
+    picture, why = (one(browser, css).rect for css in ("#shown .picture", "#shown .why"))
+    assert abs(picture["y"] - why["y"]) < 5
+    assert picture["x"] + picture["width"] <= why["x"] + 1
     assert "Can drive the video" in str(browser.find_element(By.ID, "spoken").get_attribute("textContent"))
     until(browser, lambda b: portrait.name in "".join(texts(b, "#list .name")))
     # The same picture for another model, by its button.
@@ -61,6 +68,45 @@ def test_a_picture_travels_to_its_verdict(
     ).click()
     until(browser, lambda b: any("animate-anyone-detect-gen2" in text for text in texts(b, "#shown .line")))
     assert browser.find_element(By.CSS_SELECTOR, "#choices input:checked").get_attribute("value") == "3"
+    # Another language keeps what can be done with it.
+    Select(browser.find_element(By.ID, "language")).select_by_value("ja")
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#shown .again button")) >= 7
+    Select(browser.find_element(By.ID, "language")).select_by_value("en")
+
+
+def test_many_pictures_go_one_after_the_other_and_have_an_address(
+    deployed: PageServer, browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    files = []
+    for name in ("calm_face", "tilted", "two_people"):
+        files.append(tmp_path / f"{name}.jpg")
+        files[-1].write_bytes(pictures.data(name))
+    sized(browser, 390, 844)
+    browser.get(deployed.url)
+    one(browser, ".choice")
+    browser.find_element(By.ID, "file").send_keys("\n".join(map(str, files)))
+    until(browser, lambda b: texts(b, "#tray .verdict") == ["Pass", "Reject", "Reject"])
+    assert text(browser, "#tally") == "3 of 3 decided"
+    browser.find_elements(By.CSS_SELECTOR, "#tray button")[1].click()
+    until(browser, lambda b: texts(b, "#shown h3") == ["Tilted 50°, at most 24.5°"])
+    assert browser.find_elements(By.CSS_SELECTOR, "#shown svg polyline.axis")
+    assert texts(browser, "#shown svg text") == ["50°"]
+    assert "Head tilted" in texts(browser, "#shown .check.failed .rule")[0]
+    # On a phone the verdict is under the picture, above the fold.
+    foot = "return document.querySelector('#shown h3').getBoundingClientRect().bottom"
+    until(browser, lambda b: 0 < b.execute_script(foot) < 844)
+    assert browser.execute_script("return document.documentElement.scrollWidth - innerWidth") <= 0
+    place = browser.current_url
+    browser.get("about:blank")
+    browser.get(place)
+    until(browser, lambda b: texts(b, "#shown h3") == ["Tilted 50°, at most 24.5°"])
+    for language in ("zh", "ja"):
+        Select(browser.find_element(By.ID, "language")).select_by_value(language)
+        until(
+            browser, lambda b: "50°" in texts(b, "#shown h3")[0] and "Tilted" not in texts(b, "#shown h3")[0]
+        )
+        assert "at most" not in browser.find_element(By.ID, "shown").text
+    Select(browser.find_element(By.ID, "language")).select_by_value("en")
 
 
 def test_a_file_that_is_no_picture_is_explained(

@@ -46,6 +46,12 @@ def test_what_it_serves_may_load_nothing_else(page: PageServer) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_the_limit_that_is_shown_is_the_one_that_is_enforced(page: PageServer) -> None:
+    settings = httpx.get(f"{page.url}/api/settings").json()
+    assert settings["maxUpload"] == MAX_UPLOAD
+    assert all("{limit} MB" in words["drop-hint"] for words in settings["words"].values())
+
+
 def test_every_word_is_there_in_every_language(page: PageServer) -> None:
     settings = httpx.get(f"{page.url}/api/settings").json()
     words = settings["words"]
@@ -164,8 +170,8 @@ def test_measurements_are_those_of_the_detectors(page: PageServer, bench: Bench)
     found = httpx.get(f"{page.url}/api/explanation", params=ask, timeout=60).json()
     assert found["size"] == [500, 500]
     assert found["checks"][-1]["code"] == "InvalidFile.NoHuman"
-    other = httpx.get(f"{page.url}/api/explanation", params={**ask, "model": "liveportrait-detect"}).json()
-    assert other == {"size": [500, 500]}
+    other = httpx.get(f"{page.url}/api/explanation", params={**ask, "model": "somebody-elses"}).json()
+    assert other == {"size": [500, 500], "marks": []}
 
 
 def test_only_routes_that_a_new_key_can_reach_are_offered() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from looking import brightness, one, sized, text, texts, until
 from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
@@ -69,7 +70,7 @@ def sheet(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 picture=SMALL,
                 explanation={
                     "checks": checks,
-                    "boxes": {"person": [1, 1, 9, 9]},
+                    "boxes": {"person 1": [1, 1, 9, 9], "face": [2, 2, 5, 5]},
                     "landmarks": {"face": [[3, 3]]},
                 },
             )
@@ -119,6 +120,27 @@ def test_what_was_not_expected_can_be_found(opened: webdriver.Chrome) -> None:
     until(opened, lambda b: texts(b, ".card .expected") == ["Expected: pass: a person's reason"])
 
 
+def test_the_histogram_counts_codes_and_filters(opened: webdriver.Chrome) -> None:
+    rows = texts(opened, "#histogram button")
+    assert rows[0].startswith(("InvalidFile.NoHuman", "InvalidFile.FacePose", "Throttling"))
+    assert f"InvalidFile.FacePose{sum(n % 4 == 2 for n in range(MANY - 2))}" in rows
+    button = next(
+        b for b in opened.find_elements(By.CSS_SELECTOR, "#histogram button") if "FacePose" in b.text
+    )
+    button.find_element(By.CSS_SELECTOR, ".name").click()
+    until(opened, lambda b: set(texts(b, ".card .code")) == {"InvalidFile.FacePose"})
+    assert opened.switch_to.active_element.get_attribute("aria-pressed") == "true"
+
+
+def test_show_more_is_there_only_while_there_is_more(opened: webdriver.Chrome) -> None:
+    find(opened, "explained")
+    until(opened, lambda b: len(b.find_elements(By.CSS_SELECTOR, ".card")) == 1)
+    assert not opened.find_element(By.ID, "more").is_displayed()
+    opened.find_element(By.TAG_NAME, "h1").click()
+    ActionChains(opened).send_keys("/").perform()
+    assert opened.switch_to.active_element.get_attribute("name") == "text"
+
+
 def test_hostile_names_are_text(opened: webdriver.Chrome) -> None:
     find(opened, "onerror")
     until(opened, lambda b: texts(b, ".card .name") == [HOSTILE])
@@ -132,9 +154,11 @@ def test_details_by_keyboard(opened: webdriver.Chrome) -> None:
     until(opened, lambda b: len(b.find_elements(By.CSS_SELECTOR, ".card")) == 1)
     one(opened, ".card button").send_keys(Keys.ENTER)
     dialog = one(opened, "dialog")
-    assert "nobody (decided)" in dialog.text
+    assert "A person (decided)" in dialog.text
+    assert dialog.find_element(By.CSS_SELECTOR, "h2").text == "No person found"
+    assert dialog.find_elements(By.CSS_SELECTOR, "svg.gauge rect.limit")
     assert len(dialog.find_elements(By.CSS_SELECTOR, "svg circle")) == 1
-    assert dialog.find_elements(By.CSS_SELECTOR, "svg rect.other")
+    assert dialog.find_elements(By.CSS_SELECTOR, "svg rect.person")
     opened.switch_to.active_element.send_keys(Keys.ESCAPE)
     until(opened, lambda b: not b.find_element(By.CSS_SELECTOR, "dialog").is_displayed())
     find(opened, "emo/")
@@ -146,7 +170,7 @@ def test_details_by_keyboard(opened: webdriver.Chrome) -> None:
 
 def test_languages_dark_and_phone_width(opened: webdriver.Chrome) -> None:
     find(opened, "explained")
-    for language, words in (("zh", "没有找到露出正脸的人物"), ("ja", "顔の見える人物が見つかりません")):
+    for language, words in (("zh", "没有找到人"), ("ja", "人物が見つかりません")):
         Select(opened.find_element(By.ID, "language")).select_by_value(language)
         until(opened, lambda b, words=words: texts(b, ".card h2") == [words])
     light = brightness(opened)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from screentest.reports import ReportEntry, annotate, thumbnail
-from screentest.reports.drawing import EXTENDED_COLOUR, FACE_COLOUR, SMALLEST_SIDE, failed_rule
+from screentest.reports.drawing import EXTENDED_COLOUR, FACE_COLOUR, SMALLEST_SIDE
 
 
 def encoded(size: tuple[int, int], *, mode: str = "RGB", kind: str = "PNG", orientation: int = 1) -> bytes:
@@ -108,30 +108,3 @@ def test_what_cannot_be_read_is_not_drawn(data: bytes) -> None:
 
 def test_a_huge_picture_is_not_decoded() -> None:
     assert thumbnail(encoded((20_000, 9_000), mode="1"), 100) is None
-
-
-def test_the_deciding_rule_is_put_in_words() -> None:
-    checks = [
-        {
-            "rule": "nobody",
-            "value": 1.0,
-            "limit": "at least 1",
-            "unit": "persons",
-            "code": "a",
-            "failed": False,
-        },
-        {
-            "rule": "head turned",
-            "value": 41.234,
-            "limit": "at most 38",
-            "unit": "°",
-            "code": "b",
-            "failed": True,
-        },
-    ]
-    assert failed_rule({"checks": checks}) == "head turned: 41.23°, at most 38"
-    assert failed_rule({"checks": checks[:1]}) is None
-    assert (
-        failed_rule({"checks": [{**checks[1], "value": None}]}) == "head turned: not measurable, at most 38"
-    )
-    assert failed_rule(None) is None

@@ -1,7 +1,7 @@
 (async () => {
-  const { element, overlay, corners, measurements, facts, translator, preferred, label, switchTheme, options } = Screentest;
+  const { element, overlay, corners, deciding, measurements, facts, translator, preferred, label, switchTheme, options } = Screentest;
   const POLL = 700; // milliseconds between looks at a screening that is on its way
-  const PATIENCE = 30000; // milliseconds for an answer; the first measurement loads the networks
+  const TIMEOUT = 30000; // milliseconds for an answer; the first measurement loads the networks
   const LIST = 2500; // milliseconds between looks at the list
   const byId = (id) => document.getElementById(id);
 
@@ -14,7 +14,7 @@
   let word = (name) => name;
   const ask = async (path, values = {}, init = {}) => {
     const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== undefined && value !== null));
-    const signal = AbortSignal.timeout(PATIENCE);
+    const signal = AbortSignal.timeout(TIMEOUT);
     const response = await fetch(`${path}?${query}`, { signal, ...init }).catch(() => { throw new Error(word("lost")); });
     const body = await response.json();
     if (!response.ok) throw Object.assign(new Error(body.error), { status: response.status });
@@ -25,6 +25,8 @@
 
   settings = await ask("/api/settings");
   lang = sessionStorage.getItem("lang") || preferred(settings.words);
+  const limit = settings.maxUpload / 1e6;
+  for (const words of Object.values(settings.words)) words["drop-hint"] = words["drop-hint"].replace("{limit}", limit);
   word = translator(settings.words, () => lang);
 
   // --- what to screen for
@@ -49,6 +51,7 @@
 
   // --- the way of one upload
 
+  let took; // seconds from the upload to the verdict that is shown; not known of earlier ones
   let journey = 0; // number of the upload that the result shows
   let last = null; // the file that was uploaded last, to screen it again
   let current = null; // the screenings that the result shows
@@ -86,8 +89,8 @@
   const start = async (file) => {
     problem();
     if (file.size > settings.maxUpload) {
-      problem(word("too-large", { limit: settings.maxUpload / 1e6 }));
-      return;
+      problem(word("too-large", { limit }));
+      return null;
     }
     const mine = ++journey;
     last = file;
@@ -101,7 +104,7 @@
     image.src = local;
     frame.append(image);
     byId("shown").replaceChildren(frame, status);
-    byId("result").scrollIntoView({ block: "nearest" });
+    if (innerWidth < 960) byId("result").scrollIntoView({ block: "start" });
     const say = (text) => { status.textContent = text; };
     reach("uploaded");
     try {
@@ -111,64 +114,124 @@
         body: JSON.stringify({ name: file.name, type: file.type, choice: chosen() }),
       });
       const version = await post(ticket, file, (percent) => mine === journey && say(word("uploading", { percent })));
-      if (mine !== journey) return;
-      reach("queued");
-      say(word("waiting"));
-      speakOut(word("step-queued"));
+      if (mine === journey) {
+        reach("queued");
+        say(word("waiting"));
+        speakOut(word("step-queued"));
+      }
       for (;;) {
         const { screenings } = await ask("/api/screenings", { key: ticket.key, version });
-        if (mine !== journey) return;
         const decided = screenings.filter((item) => item.verdict && !item.leased);
         if (decided.length >= choice.screenings.length) {
-          reach("screened");
-          show(decided, (performance.now() - began) / 1000);
+          if (mine === journey) {
+            reach("screened");
+            show(decided, (performance.now() - began) / 1000);
+          }
           refresh();
-          return;
+          return decided[0];
         }
-        if (screenings.length) {
+        if (screenings.length && mine === journey) {
           reach("screening");
           if (screenings.some((item) => item.attempts > 1)) say(word("retry"));
         }
         await sleep(POLL);
       }
     } catch (error) {
-      if (mine !== journey) return;
-      reach(null);
-      byId("shown").replaceChildren(element("p", { class: "nothing" }, word("nothing")));
+      if (mine === journey) {
+        reach(null);
+        byId("shown").replaceChildren(element("p", { class: "nothing" }, word("nothing")));
+      }
       problem(word("failed-upload", { why: error.message }));
+      return null;
     } finally {
       URL.revokeObjectURL(local);
     }
   };
 
+  // Many files go one after the other; each has its line, and opens when it is decided.
+  const waiting = [];
+  let working = false;
+  const hand = async (files) => {
+    const lines = files.map((file) => ({ file, row: element("li", {}, element("span", { class: "name" }, file.name), element("span", { class: "state faint" }, "…")) }));
+    const many = files.length > 1 || working;
+    if (many) byId("tray").append(...lines.map((line) => line.row));
+    waiting.push(...lines);
+    tally();
+    if (working) return;
+    working = true;
+    while (waiting.length) {
+      const { file, row } = waiting[0];
+      row.querySelector(".state").textContent = word("step-screening");
+      const item = await start(file);
+      waiting.shift();
+      row.querySelector(".state").replaceWith(chip(item || { verdict: "error" }));
+      if (item) {
+        const button = element("button", { type: "button", class: "name" }, file.name);
+        button.addEventListener("click", () => look(item));
+        row.querySelector(".name").replaceWith(button);
+      }
+      tally();
+    }
+    working = false;
+  };
+  const tally = () => {
+    const all = byId("tray").children.length;
+    byId("tally").textContent = all ? word("tally", { done: all - waiting.filter((line) => line.row.isConnected).length, all }) : "";
+  };
+
   // --- the result
 
-  const chip = (item) => element("span", { class: `verdict ${item.verdict}` }, word(item.verdict));
+  const chip = (item) => element("span", { class: `verdict ${item.verdict}`, "data-verdict": item.verdict }, word(item.verdict));
   const nameOf = (item) => word(modelKey(item));
 
   const show = (items, seconds) => {
     current = items;
     explained = null;
-    draw(seconds);
+    took = seconds;
+    draw();
     const item = items[0];
+    const place = { key: item.key, model: item.model, ...(item.version && { version: item.version }), ...(item.ratio && { ratio: item.ratio }) };
+    history.replaceState(null, "", `#${new URLSearchParams(place)}`);
     speakOut(`${word(item.verdict)}. ${item.words[lang][0]}. ${item.verdict === "pass" ? "" : item.words[lang][1]}`);
-    explain(item, seconds);
+    explain(item);
   };
 
-  const explain = async (item, seconds) => {
+  // An item that was decided before: of the list, of the tray, or named by the address.
+  const look = (item) => {
+    journey += 1;
+    reach(null);
+    show([item]);
+    byId("result").scrollIntoView({ block: innerWidth < 960 ? "start" : "nearest" });
+  };
+
+  const explain = async (item) => {
     const found = await ask("/api/explanation", { key: item.key, version: item.version, model: item.model, ratio: item.ratio })
       .catch((error) => ({ missing: error.status === 404 }));
     if (current && current[0] === item) {
       explained = found;
-      draw(seconds);
+      draw();
     }
   };
 
-  const draw = (seconds) => {
+  const copying = (name, text) => {
+    const button = element("button", { type: "button" }, word(name));
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(text());
+      button.textContent = word("copied");
+      setTimeout(() => { button.textContent = word(name); }, 1500);
+    });
+    return button;
+  };
+  const curl = (item) => {
+    const query = new URLSearchParams({ key: item.key, ...(item.version && { version: item.version }) });
+    return `curl '${location.origin}/api/screenings?${String(query).replaceAll("'", "%27")}'`;
+  };
+
+  const draw = () => {
     const item = current[0];
     const evidence = explained || {};
     const points = Object.values(evidence.landmarks || {}).flat();
-    const entry = { ...item, size: evidence.size, boxes: evidence.boxes, points, checks: evidence.checks };
+    const entry = { ...item, size: evidence.size, marks: evidence.marks, points: item.verdict === "pass" ? points : [], checks: evidence.checks };
     const frame = element("div", { class: "picture" });
     if (evidence.missing) {
       frame.append(element("p", { class: "nothing" }, word("gone")));
@@ -187,53 +250,54 @@
       element("div", { class: "line" }, chip(one),
         element("span", { class: "faint" }, [nameOf(one), one.model, one.ratio, one.body && word(one.body), one.ms !== undefined && `${Math.round(one.ms)} ms`]
           .filter(Boolean).join(" · "))),
-      element("h3", {}, one.words[lang][0]),
+      ...(one === item && deciding(evidence.checks, word())
+        ? [element("h3", {}, deciding(evidence.checks, word())), element("p", { class: "reason" }, one.words[lang][0])]
+        : [element("h3", {}, one.words[lang][0])]),
       element("p", {}, one.words[lang][1])));
-    const again = last && seconds !== undefined
+    const again = last && took !== undefined
       ? element("div", { class: "again" }, element("span", { class: "faint" }, word("again")),
           ...settings.choices.map((choice, index) => {
             const button = element("button", { type: "button" }, choiceName(choice));
             button.addEventListener("click", () => {
               byId("choices").querySelector(`input[value="${index}"]`).checked = true;
-              start(last);
+              hand([last]);
             });
             return button;
           }))
       : null;
-    const open = byId("shown").querySelector("details")?.open ?? true;
-    const details = element("details", {},
-      element("summary", {}, word("measured-here")),
+    const open = byId("shown").querySelector("details.facts")?.open ?? false;
+    const details = element("details", { class: "facts" },
+      element("summary", {}, word("details")),
       facts([[word("code"), item.code], [word("message"), item.message], [word("face"), corners(item.face)],
         [word("ext"), corners(item.ext)], [word("size"), evidence.size && evidence.size.join(" × ")], [word("detector"), item.detector],
-        [word("tags"), item.tags], [word("attempts"), item.attempts], [word("screened"), item.at], [word("source"), item.key]]),
-      explained === null ? element("p", { class: "faint" }, word("measuring"))
-        : measurements(entry, word) || element("p", { class: "faint" }, word("no-measurements")));
+        [word("tags"), item.tags], [word("attempts"), item.attempts], [word("screened"), item.at], [word("source"), item.key]]));
     details.open = open;
     byId("shown").replaceChildren(frame,
       element("div", { class: "why" }, ...parts,
-        seconds === undefined ? null : element("p", { class: "faint" }, word("took", { seconds: seconds.toFixed(1) })),
-        element("label", { class: "faint" }, boxes, " ", word("landmarks")), again, details));
+        explained === null ? element("p", { class: "faint" }, word("measuring")) : measurements(entry, word),
+        took === undefined ? null : element("p", { class: "faint" }, word("took", { seconds: took.toFixed(1) })),
+        element("label", { class: "faint" }, boxes, " ", word("landmarks")), again,
+        element("div", { class: "again" }, copying("copy-link", () => location.href),
+          copying("copy-json", () => JSON.stringify(item, null, 2)), copying("copy-curl", () => curl(item))), details));
   };
 
   // --- ways to hand over a picture
 
   const drop = byId("drop");
   byId("file").addEventListener("change", (event) => {
-    const [file] = event.target.files;
+    const files = [...event.target.files];
     event.target.value = "";
-    if (file) start(file);
+    hand(files);
   });
   addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
   addEventListener("dragleave", (event) => { if (!event.relatedTarget) drop.classList.remove("over"); });
   addEventListener("drop", (event) => {
     event.preventDefault();
     drop.classList.remove("over");
-    const [file] = event.dataTransfer.files;
-    if (file) start(file);
+    hand([...event.dataTransfer.files]);
   });
   addEventListener("paste", (event) => {
-    const [file] = event.clipboardData.files;
-    if (file) start(file);
+    hand([...event.clipboardData.files]);
   });
   byId("upload").addEventListener("submit", (event) => event.preventDefault());
 
@@ -257,12 +321,7 @@
         element("span", { class: "facts" }, [group(item), item.code, item.ms !== undefined && `${Math.round(item.ms)} ms`].filter(Boolean).join(" · ")),
         element("span", { class: "name mono" }, item.key)),
       chip(item));
-    button.addEventListener("click", () => {
-      journey += 1;
-      reach(null);
-      show([item]);
-      byId("result").scrollIntoView({ block: "nearest" });
-    });
+    button.addEventListener("click", () => look(item));
     return element("li", {}, button);
   };
 
@@ -312,6 +371,8 @@
     drawChoices();
     counts();
     list();
+    tally();
+    for (const chip of byId("tray").querySelectorAll("[data-verdict]")) chip.textContent = word(chip.dataset.verdict);
     if (current) draw();
   };
   byId("language").addEventListener("change", (event) => {
@@ -321,6 +382,20 @@
   });
   byId("theme").addEventListener("click", switchTheme);
   speak();
+
+  addEventListener("keydown", (event) => {
+    if (event.key === "/" && !/INPUT|SELECT/.test(event.target.tagName)) {
+      event.preventDefault();
+      filters.elements.text.focus();
+    }
+  });
+  if (location.hash.length > 1) {
+    const named = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+    const { screenings } = await ask("/api/screenings", { key: named.key, version: named.version }).catch(() => ({ screenings: [] }));
+    const item = screenings.find((one) => one.verdict && one.model === named.model && (one.ratio || "") === (named.ratio || ""));
+    if (item) look(item);
+    else problem(word("gone-address"));
+  }
 
   let lost = false;
   for (;;) {

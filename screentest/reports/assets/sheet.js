@@ -1,5 +1,5 @@
 (() => {
-  const { element, overlay, corners, measurements, facts, translator, preferred, label, switchTheme, options } = Screentest;
+  const { element, shape, deciding, overlay, corners, measurements, facts, translator, preferred, label, switchTheme, options } = Screentest;
   const PAGE = 60; // cards added at a time
   const MANY = 240; // cards that a browser draws at once without effort
   const byId = (id) => document.getElementById(id);
@@ -43,6 +43,12 @@
           entry.asExpected ? word("as-expected") : word("not-expected", { expected: entry.expected }),
           entry.note ? `: ${entry.note}` : "");
 
+  // What decided comes first, in figures, where it was measured.
+  const headings = (tag, entry, title, attributes = {}) => {
+    const measured = deciding(entry.checks, word());
+    return measured ? [element(tag, attributes, measured), element("p", { class: "why" }, title)] : [element(tag, attributes, title)];
+  };
+
   const card = (entry) => {
     const [title, advice] = page.reasons[lang][entry.reason];
     const frame = picture("button", entry, false);
@@ -52,7 +58,7 @@
     return element("li", { class: "card", "data-index": entry.index }, frame,
       element("div", { class: "text" },
         element("div", { class: "top" }, verdict(entry), element("span", { class: "facts" }, summary(entry))),
-        element("h2", {}, title),
+        ...headings("h2", entry, title),
         entry.verdict === "pass" ? null : element("p", { class: "advice" }, advice),
         expectation(entry),
         entry.code ? element("code", { class: "code" }, entry.code) : null,
@@ -70,7 +76,7 @@
     byId("detail-body").replaceChildren(picture("div", entry, true),
       element("div", { class: "text" },
         element("div", { class: "top" }, verdict(entry), " ", element("span", { class: "facts" }, summary(entry))),
-        element("h2", { id: "detail-title" }, title),
+        ...headings("h2", entry, title, { id: "detail-title" }),
         element("p", {}, advice),
         expectation(entry),
         facts([[word("code"), entry.code], [word("message"), entry.message], [word("face"), corners(entry.face)],
@@ -104,7 +110,27 @@
     byId("cards").classList.toggle("many", drawn > MANY);
     byId("more").hidden = drawn >= shown.length;
   };
+  const histogram = () => {
+    const counts = new Map();
+    for (const entry of entries) if (entry.code) counts.set(entry.code, (counts.get(entry.code) || 0) + 1);
+    const most = Math.max(...counts.values(), 1);
+    const rows = [...counts].sort(([a, one], [b, two]) => two - one || (a < b ? -1 : 1)).map(([code, number]) => {
+      const svg = shape("svg", { viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" });
+      svg.append(shape("rect", { width: (100 * number) / most, height: 8 }));
+      const button = element("button", { type: "button", class: form.elements.code.value === code ? "chosen" : "", "aria-pressed": form.elements.code.value === code },
+        element("span", { class: "name" }, code), element("span", { class: "bar" }, svg, String(number)));
+      button.addEventListener("click", () => {
+        form.elements.code.value = form.elements.code.value === code ? "" : code;
+        apply();
+        [...byId("histogram").children].find((one) => one.textContent.startsWith(code))?.focus();
+      });
+      return button;
+    });
+    byId("histogram").setAttribute("aria-label", word("histogram"));
+    byId("histogram").replaceChildren(...(entries.length > 3 ? rows : []));
+  };
   const apply = () => {
+    histogram();
     const data = new FormData(form);
     const verdicts = new Set(data.getAll("verdict"));
     const text = data.get("text").trim().toLowerCase();
@@ -139,6 +165,14 @@
     entry.group = entry.ratio ? `${entry.model} ${entry.ratio}` : entry.model;
   });
   byId("surprises").hidden = !entries.some((entry) => entry.expected !== undefined);
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "/" && !dialog.open && !/INPUT|SELECT/.test(event.target.tagName)) {
+      event.preventDefault();
+      form.elements.text.focus();
+    }
+  });
+  // A printed sheet has all its cards.
+  addEventListener("beforeprint", () => { while (drawn < shown.length) draw(); });
   form.addEventListener("input", apply);
   // Some browsers' menus send no input event. A text field's change comes as it loses the focus, to a card's button
   // perhaps, which must not be replaced under the click.
