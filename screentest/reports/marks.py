@@ -119,10 +119,11 @@ def _reason(
 
 def _people(boxes: Mapping[str, Sequence[float]]) -> list[Mark]:
     persons = [box for name, box in boxes.items() if name.startswith("person")]
+    if len(persons) < 2:
+        return []
     found = [_box(box, "person") for box in persons]
-    if len(persons) > 1:
-        for number, (x1, y1, x2, _y2) in enumerate(persons, 1):
-            found.append({"kind": "label", "at": [(x1 + x2) / 2, y1], "text": str(number), "style": "person"})
+    for number, (x1, y1, x2, _y2) in enumerate(persons, 1):
+        found.append({"kind": "label", "at": [(x1 + x2) / 2, y1], "text": str(number), "style": "person"})
     return found
 
 

@@ -70,7 +70,7 @@ def sheet(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 picture=SMALL,
                 explanation={
                     "checks": checks,
-                    "boxes": {"person 1": [1, 1, 9, 9], "face": [2, 2, 5, 5]},
+                    "boxes": {"person 1": [1, 1, 9, 9], "person 2": [1, 1, 8, 9], "face": [2, 2, 5, 5]},
                     "landmarks": {"face": [[3, 3]]},
                 },
             )

@@ -61,9 +61,9 @@ def test_a_figure_has_a_skeleton_and_a_head_has_none() -> None:
     assert ("line", "skeleton") not in kinds("waist_up")
 
 
-def test_a_good_head_has_its_face_and_person_alone() -> None:
-    assert kinds("calm_face") == {("box", "face"), ("box", "person")}
-    assert marks(explained("calm_face"), (700, 700), with_face=False)[0]["style"] == "person"
+def test_a_good_head_has_its_face_alone() -> None:
+    assert kinds("calm_face") == {("box", "face")}
+    assert marks(explained("calm_face"), (700, 700), with_face=False) == []
     assert marks(None, (1, 1)) == marks({}, (1, 1)) == []
 
 
