@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import io
 import json
 import threading
@@ -27,6 +28,7 @@ from screentest.screening.batch import Pipeline
 from screentest.screening.client import DetectionClient
 from screentest.screening.errors import (
     AccessDenied,
+    ConfigurationError,
     ObjectGone,
     ScreeningError,
     SettingsError,
@@ -735,6 +737,51 @@ def test_a_rotated_key_needs_no_deployment(cloud: Cloud) -> None:
     secrets.put_secret_value(SecretId=arn, SecretString="new")
     assert key(False) == "old", "kept for a while"
     assert key(True) == "new", "read anew when refused"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "ResourceNotFoundException", ConfigurationError),
+        (400, "AccessDeniedException", ConfigurationError),
+        (400, "DecryptionFailure", ConfigurationError),
+        (400, "InvalidRequestException", ConfigurationError),
+        (400, "ThrottlingException", StoreUnavailable),
+        (500, "InternalServiceError", StoreUnavailable),
+    ],
+)
+def test_a_secret_that_cannot_be_read_is_an_error_of_ours(
+    cloud: Cloud, status: int, code: str, kind: type[ScreeningError]
+) -> None:
+    """Never a crash, which would be blamed on the picture: refused and missing ask for a person, the rest for time."""
+
+    class Refuse(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            body = json.dumps({"__type": code, "Message": "no"}).encode()
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:detector-AbCdEf"
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refuse) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings = Settings.read(
+            cloud.environment
+            | {
+                "DETECTOR": "https://d",
+                "DETECTOR_API_KEY_SECRET_ARN": arn,
+                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
+            }
+        )
+        with pytest.raises(kind, match=code) as caught:
+            bootstrap.secret(arn, settings)(False)
+        server.shutdown()
+    assert caught.value.code == ("SecretUnreadable" if kind is ConfigurationError else "StoreUnavailable")
 
 
 # Start and settings --------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import ipaddress
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
@@ -19,7 +19,7 @@ from pydantic_core import from_json
 from screentest.screening import events
 from screentest.screening.batch import INFERENCE_THREADS, THREADS, Context, Pipeline
 from screentest.screening.client import DetectionClient
-from screentest.screening.errors import SettingsError
+from screentest.screening.errors import ConfigurationError, ScreeningError, SettingsError, StoreUnavailable
 from screentest.screening.objects import Objects
 from screentest.screening.ports import Detector
 from screentest.screening.presign import Signer
@@ -31,6 +31,9 @@ from screentest.screening.telemetry import Telemetry
 from screentest.screening.topic import Topic
 
 T = TypeVar("T")
+
+UNREADABLE_SECRET: Final = "SecretUnreadable"  # noqa: S105 - a code
+"""The secret with the detector's key is missing, refused, or cannot be decrypted."""
 
 
 def s3_config(endpoint_url: str | None) -> Config:
@@ -163,7 +166,11 @@ def remote(settings: Settings) -> DetectionClient:
 
 
 def secret(arn: str, settings: Settings) -> Callable[[bool], str | None]:
-    """The key in Secrets Manager: kept for five minutes, and read anew when a server refuses it."""
+    """The key in Secrets Manager: kept for five minutes, and read anew when a server refuses it.
+
+    Reading it raises `ConfigurationError` where the secret is missing, refused or cannot be decrypted, and
+    `StoreUnavailable` where Secrets Manager does not answer.
+    """
 
     @once
     def provider() -> Any:
@@ -174,10 +181,31 @@ def secret(arn: str, settings: Settings) -> Callable[[bool], str | None]:
         return SecretsProvider(boto3_client=client)
 
     def key(refused: bool) -> str | None:
-        value = provider().get(arn, max_age=300, force_fetch=refused)
+        from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+        try:
+            value = provider().get(arn, max_age=300, force_fetch=refused)
+        except GetParameterError as error:
+            raise _unreadable_secret(error.__context__) from error
         return str(value).strip() or None
 
     return key
+
+
+_SECRET_TRANSIENT: Final = frozenset({"InternalServiceError", "InternalServiceErrorException"})
+"""What Secrets Manager answers when it is itself in trouble, besides throttling and whatever comes with a 5xx."""
+
+
+def _unreadable_secret(cause: BaseException | None) -> ScreeningError:
+    # powertools wraps every failure in one class; the answer of Secrets Manager is its context.
+    response = getattr(cause, "response", None) or {}
+    code = str(response.get("Error", {}).get("Code", type(cause).__name__))
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    if status >= 500 or "Thrott" in code or "TooManyRequests" in code or code in _SECRET_TRANSIENT:
+        return StoreUnavailable(f"Secrets Manager did not answer: {code}")
+    return ConfigurationError(
+        f"the secret of the detector's key cannot be read: {code}", code=UNREADABLE_SECRET
+    )
 
 
 def failing(error: Exception, telemetry: Telemetry | None = None) -> Callable[[Any, Context], dict[str, Any]]:

@@ -139,6 +139,11 @@ WORDS: dict[str, tuple[str, str]] = {
         "The picture was not judged. Put a valid key into the secret that the stack reads ("
         "DetectorApiKeySecretArn), then run 'screentest redrive'.",
     ),
+    "SecretUnreadable": (
+        "The secret with the detector's key cannot be read",
+        "The picture was not judged. See that the secret exists (DetectorApiKeySecretArn) and that the function "
+        "may read it and decrypt it, then run 'screentest redrive'.",
+    ),
     "Arrearage": (
         "The detector's account is overdue or not activated",
         "The picture was not judged. Settle the account with the provider, then run 'screentest redrive'.",

@@ -134,6 +134,11 @@ WORDS: dict[str, tuple[str, str]] = {
         "画像はまだ判定されていません。スタックが読むシークレット（DetectorApiKeySecretArn）に有効なキーを"
         "設定し、「screentest redrive」を実行してください。",
     ),
+    "SecretUnreadable": (
+        "検出サービスのキーを入れたシークレットを読み取れません",
+        "画像はまだ判定されていません。シークレット（DetectorApiKeySecretArn）が存在し、関数がそれを読み取って復号"
+        "できることを確かめてから、「screentest redrive」を実行してください。",
+    ),
     "Arrearage": (
         "検出サービスのアカウントが未払いか、有効になっていません",
         "画像はまだ判定されていません。提供元で支払いを済ませてから、「screentest redrive」を実行してくださ"

@@ -124,6 +124,11 @@ WORDS: dict[str, tuple[str, str]] = {
         "图片尚未检测。请在本系统读取的密钥（DetectorApiKeySecretArn）中填入有效的 Key，然后运行 “"
         "screentest redrive”。",
     ),
+    "SecretUnreadable": (
+        "无法读取保存检测服务 Key 的密钥",
+        "图片尚未检测。请确认该密钥（DetectorApiKeySecretArn）存在，并且函数有权读取和解密，然后运行 “"
+        "screentest redrive”。",
+    ),
     "Arrearage": (
         "检测服务的账户欠费或未开通",
         "图片尚未检测。请先与服务商结清费用，然后运行 “screentest redrive”。",
