@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,67 +74,79 @@ class ServeError(Exception):
     """The server cannot start; the sentence says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class ServeSettings:
-    """What `screentest serve` was asked for, checked."""
+    """What `screentest serve` was asked for, checked.
 
-    host: str
-    port: int
-    api_key: str | None = field(repr=False)
-    allow_private_urls: bool
-    verdict_status: VerdictStatus
-    explain: bool
-    workers: int
-    aliases: Mapping[str, ModelSpec]
+    Attributes:
+        given_key: as given; `api_key` is what requests must carry.
+        verdict_status: of the answer to a rejection.
+        profiles: files or names of detectors that are served besides the built-in ones.
+        other_names: `NAME=MODEL`, as given; `aliases` has the models themselves.
+        decode_limit: MB for each picture; `None` leaves it to the detectors' processes.
+
+    Raises:
+        ServeError: they contradict each other, or one has no meaning.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    given_key: str | None = field(default=None, repr=False)
+    allow_private_urls: bool = False
+    verdict_status: VerdictStatus = 200
+    explain: bool = False
+    workers: int = 1
+    profiles: Sequence[str] = ()
+    other_names: Sequence[str] = ()
     decode_limit: int | None = None
-    models: tuple[ModelSpec, ...] = models.BUILT_IN
-    profiles: tuple[str, ...] = ()
 
-    @classmethod
-    def parse(
-        cls,
-        *,
-        host: str,
-        port: int,
-        api_key: str | None,
-        allow_private_urls: bool,
-        verdict_status: VerdictStatus,
-        explain: bool,
-        workers: int,
-        aliases: Sequence[str],
-        decode_limit: int | None = None,
-        profiles: Sequence[str] = (),
-    ) -> ServeSettings:
-        """Settings from the command line.
-
-        Raises:
-            ServeError: they contradict each other, or one has no meaning.
-        """
-        key = (api_key or "").strip() or None
+    def __post_init__(self) -> None:
+        """Check all of them before anything is opened."""
+        key = self.api_key
         if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
             raise ServeError("the key must be printable ASCII without spaces: it is sent in a header")
-        if key is None and not is_loopback(host):
+        if key is None and not is_loopback(self.host):
             raise ServeError(
-                f"without a key the server listens on loopback only, not on {host}: "
+                f"without a key the server listens on loopback only, not on {self.host}: "
                 "give --api-key KEY or set SCREENTEST_API_KEY"
             )
+        _ = self.aliases
+
+    @property
+    def api_key(self) -> str | None:
+        """The key that requests must carry; `None` for any or none."""
+        return (self.given_key or "").strip() or None
+
+    @cached_property
+    def models(self) -> tuple[ModelSpec, ...]:
+        """What is served.
+
+        Raises:
+            ServeError: a profile is malformed.
+        """
         try:
-            offered = models.offered(profiles)
+            return models.offered(self.profiles)
         except ProfileError as error:
             raise ServeError(str(error)) from error
-        return cls(
-            host,
-            port,
-            key,
-            allow_private_urls,
-            verdict_status,
-            explain,
-            workers,
-            _parse_aliases(aliases, offered),
-            decode_limit,
-            offered,
-            tuple(str(Path(given).resolve()) if Path(given).is_file() else given for given in profiles),
-        )
+
+    @cached_property
+    def aliases(self) -> Mapping[str, ModelSpec]:
+        """Models by the further names that they are served under.
+
+        Raises:
+            ServeError: one is not of the form `NAME=MODEL`.
+        """
+        found = {}
+        for alias in self.other_names:
+            name, _, model = alias.partition("=")
+            try:
+                found[name] = models.find(models.full_name(model), self.models)
+            except UnknownModel:
+                known = ", ".join(model.name for model in self.models)
+                raise ServeError(f"--alias {alias}: write NAME=MODEL with one of {known}") from None
+            if not name:
+                raise ServeError(f"--alias {alias}: the name is empty")
+        return found
 
 
 def is_loopback(host: str) -> bool:
@@ -144,20 +157,6 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def _parse_aliases(aliases: Iterable[str], offered: tuple[ModelSpec, ...]) -> dict[str, ModelSpec]:
-    parsed = {}
-    for alias in aliases:
-        name, _, model = alias.partition("=")
-        try:
-            parsed[name] = models.find(models.full_name(model), offered)
-        except UnknownModel:
-            known = ", ".join(model.name for model in offered)
-            raise ServeError(f"--alias {alias}: write NAME=MODEL with one of {known}") from None
-        if not name:
-            raise ServeError(f"--alias {alias}: the name is empty")
-    return parsed
 
 
 def build(settings: ServeSettings, limits: Limits) -> DetectionApi:
@@ -195,9 +194,11 @@ def _workers(settings: ServeSettings) -> WorkerProcesses | Workers:
         networks.prepare()
         return Workers(settings.workers)
     megabytes = settings.decode_limit or confined.MEGABYTES
-    return WorkerProcesses(
-        settings.workers, lambda: ConfinedDetector(settings.profiles, megabytes, JUDGING_SECONDS)
+    # Where a process starts is not where this one did.
+    profiles = tuple(
+        str(Path(given).resolve()) if Path(given).is_file() else given for given in settings.profiles
     )
+    return WorkerProcesses(settings.workers, lambda: ConfinedDetector(profiles, megabytes, JUDGING_SECONDS))
 
 
 def run(settings: ServeSettings, announce: Callable[[str], None]) -> None:

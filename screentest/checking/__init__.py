@@ -7,6 +7,6 @@ bytes in place of a download; the answers are those of the wire to the letter.
 from __future__ import annotations
 
 from screentest.checking.run import run
-from screentest.checking.settings import CheckError, CheckSettings
+from screentest.checking.settings import CheckError, CheckSettings, detector_key
 
-__all__ = ["CheckError", "CheckSettings", "run"]
+__all__ = ["CheckError", "CheckSettings", "detector_key", "run"]

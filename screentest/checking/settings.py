@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,108 +22,96 @@ class CheckError(Exception):
     """Nothing can be checked; the sentence says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+def detector_key(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The key for a remote detector."""
+    return next((environ[name] for name in KEY_VARIABLES if environ.get(name)), None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckSettings:
     """The command line's options, checked.
 
     Attributes:
+        paths: files, folders, URLs and objects, as given.
+        asked: the model as given, by its short or full name; `None` is that of the one profile.
+        profiles: files or names of detectors that judge in this process besides the built-in ones.
         ratio: as given; `None` leaves it to the model.
+        report: folder of the contact sheet.
         detector: base URL of a remote server; `None` judges in this process.
         api_key: for the remote server.
         lang: of reasons and advice; `None` is English here and the browser's in a report.
         decode_limit: MB in which a process of its own decodes each picture; `None` decodes in this process.
-        models: the detectors that judge in this process.
+
+    Raises:
+        CheckError: they contradict each other.
     """
 
-    paths: tuple[str, ...]
-    model: str
-    ratio: str | None
-    json_lines: bool
-    explain: bool
-    report: Path | None
-    detector: str | None
-    api_key: str | None = field(repr=False)
-    allow_private_urls: bool
-    workers: int
-    lang: Language | None
+    paths: Sequence[str]
+    asked: str | None
+    profiles: Sequence[str] = ()
+    ratio: str | None = None
+    json_lines: bool = False
+    explain: bool = False
+    report: Path | None = None
+    detector: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    allow_private_urls: bool = False
+    workers: int = 1
+    lang: Language | None = None
     decode_limit: int | None = None
-    models: tuple[ModelSpec, ...] = models.BUILT_IN
 
-    @classmethod
-    def parse(
-        cls,
-        *,
-        paths: Sequence[str],
-        model: str | None,
-        ratio: str | None,
-        json_lines: bool,
-        explain: bool,
-        report: str | None,
-        detector: str | None,
-        allow_private_urls: bool,
-        workers: int,
-        lang: Language | None = None,
-        decode_limit: int | None = None,
-        profiles: Sequence[str] = (),
-        environ: Mapping[str, str] = os.environ,
-    ) -> CheckSettings:
-        """Settings from the command line.
+    def __post_init__(self) -> None:
+        """Check what belongs together, before any picture."""
+        if self.detector is not None:
+            _check_detector(self.detector, self.paths)
+            if self.profiles:
+                raise CheckError("a profile judges on this machine: leave out --detector or --profile")
+            if self.decode_limit is not None:
+                raise CheckError(
+                    f"--decode-limit is for this machine, and {self.detector} decodes the pictures: leave one out"
+                )
+        if self.asked is None and len(self.profiles) != 1:
+            raise CheckError("which detector? Give --model, or one --profile")
+        if self.report is not None:
+            if self.decode_limit is not None:
+                raise CheckError(
+                    "a report decodes pictures without a limit: leave out --decode-limit or --report"
+                )
+            if self.report.exists() and not self.report.is_dir():
+                raise CheckError(f"--report {self.report} is a file: name a folder")
+        if self.detector is None or self._spec:
+            _check_choice(self.model, self._spec, self.ratio, self.models)
+
+    @cached_property
+    def models(self) -> tuple[ModelSpec, ...]:
+        """The detectors that judge in this process.
 
         Raises:
-            CheckError: they contradict each other.
+            CheckError: a profile is malformed.
         """
-        if detector is not None:
-            _check_detector(detector, paths)
-            if profiles:
-                raise CheckError("a profile judges on this machine: leave out --detector or --profile")
         try:
-            offered = models.offered(profiles)
+            return models.offered(self.profiles)
         except ProfileError as error:
             raise CheckError(str(error)) from error
-        if model is None:
-            if len(profiles) != 1:
-                raise CheckError("which detector? Give --model, or one --profile")
-            model = offered[-1].name
-        if decode_limit is not None and detector is not None:
-            raise CheckError(
-                f"--decode-limit is for this machine, and {detector} decodes the pictures: leave one out"
-            )
-        if decode_limit is not None and report is not None:
-            raise CheckError(
-                "a report decodes pictures without a limit: leave out --decode-limit or --report"
-            )
-        folder = None if report is None else Path(report)
-        if folder is not None and folder.exists() and not folder.is_dir():
-            raise CheckError(f"--report {report} is a file: name a folder")
-        model = models.full_name(model)
-        if detector is None or model in {each.name for each in offered}:
-            _check_choice(model, ratio, offered)
-        key = next((environ[name] for name in KEY_VARIABLES if environ.get(name)), None)
-        return cls(
-            tuple(paths),
-            model,
-            ratio,
-            json_lines,
-            explain,
-            folder,
-            detector,
-            key,
-            allow_private_urls,
-            workers,
-            lang,
-            decode_limit,
-            offered,
-        )
+
+    @property
+    def model(self) -> str:
+        """The model by its full name."""
+        return self.models[-1].name if self.asked is None else models.full_name(self.asked)
+
+    @property
+    def _spec(self) -> ModelSpec | None:
+        return next((each for each in self.models if each.name == self.model), None)
 
     @property
     def shown_ratio(self) -> str | None:
         """`ratio` of the output: `None` for detectors that take none, `1:1` for others where it is not given."""
-        takes_none = any(model.name == self.model and not model.takes_ratio for model in self.models)
-        return None if takes_none else self.ratio or "1:1"
+        return None if self._spec and not self._spec.takes_ratio else self.ratio or "1:1"
 
 
-def _check_choice(model: str, ratio: str | None, offered: Sequence[ModelSpec]) -> None:
-    spec = next((each for each in offered if each.name == model), None)
+def _check_choice(
+    model: str, spec: ModelSpec | None, ratio: str | None, offered: Sequence[ModelSpec]
+) -> None:
     if spec is None:
         names = ", ".join(each.short or each.name for each in offered)
         raise CheckError(f"there is no model {model}: --model is one of {names} (or its full name)")

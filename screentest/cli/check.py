@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -68,7 +69,7 @@ def check(
         bool, typer.Option("--explain", help="Show every measurement beside its threshold, and what decided.")
     ] = False,
     report: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Write annotated pictures and a contact sheet here.")
+        Path | None, typer.Option(metavar="DIR", help="Write annotated pictures and a contact sheet here.")
     ] = None,
     detector: Annotated[
         str | None,
@@ -90,18 +91,19 @@ def check(
     decode_limit: DecodeLimit = None,
 ) -> None:
     """Decide pictures: can they drive the video, and if not, why."""
-    from screentest.checking import CheckError, CheckSettings, run
+    from screentest.checking import CheckError, CheckSettings, detector_key, run
 
     try:
-        settings = CheckSettings.parse(
+        settings = CheckSettings(
             paths=paths,
-            model=model,
-            profiles=profile or [],
+            asked=model,
+            profiles=profile or (),
             ratio=ratio,
             json_lines=json_lines,
             explain=explain,
             report=report,
             detector=detector,
+            api_key=detector_key(),
             allow_private_urls=allow_private_urls,
             workers=workers,
             lang=lang.value if lang else None,

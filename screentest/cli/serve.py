@@ -66,16 +66,16 @@ def serve(
     from screentest.serving import ServeError, ServeSettings, run
 
     try:
-        settings = ServeSettings.parse(
+        settings = ServeSettings(
             host=host,
             port=port,
-            api_key=api_key,
+            given_key=api_key,
             allow_private_urls=allow_private_urls,
             verdict_status=200 if verdict_status is VerdictStatus.OK else 400,
             explain=explain,
             workers=workers,
-            aliases=alias or [],
-            profiles=profile or [],
+            other_names=alias or (),
+            profiles=profile or (),
             decode_limit=decode_limit,
         )
         run(settings, announce=typer.echo)

@@ -245,44 +245,31 @@ class TestEnd:
 
 
 class TestSettings:
-    def parse(self, **options: Any) -> ServeSettings:
-        defaults: dict[str, Any] = {
-            "host": "127.0.0.1",
-            "port": 0,
-            "api_key": None,
-            "allow_private_urls": False,
-            "verdict_status": 200,
-            "explain": False,
-            "workers": 1,
-            "aliases": [],
-        }
-        return ServeSettings.parse(**(defaults | options))
-
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.com", ""])
     def test_without_a_key_loopback_only(self, host: str) -> None:
         with pytest.raises(ServeError, match="SCREENTEST_API_KEY"):
-            self.parse(host=host)
-        assert self.parse(host=host, api_key="sk-1").host == host
+            ServeSettings(host=host)
+        assert ServeSettings(host=host, given_key="sk-1").host == host
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
     def test_loopback(self, host: str) -> None:
-        assert self.parse(host=host, api_key=" ").api_key is None
+        assert ServeSettings(host=host, given_key=" ").api_key is None
 
     def test_the_key_is_not_shown(self) -> None:
-        assert "sk-secret" not in repr(self.parse(api_key="sk-secret"))
+        assert "sk-secret" not in repr(ServeSettings(given_key="sk-secret"))
 
     @pytest.mark.parametrize("key", ["two words", "schlüssel"])
     def test_a_key_that_no_header_carries(self, key: str) -> None:
         with pytest.raises(ServeError, match="ASCII"):
-            self.parse(api_key=key)
+            ServeSettings(given_key=key)
 
     def test_aliases(self) -> None:
-        assert self.parse(aliases=["emo-detect-acme=emo-detect-v1"]).aliases == {
+        assert ServeSettings(other_names=["emo-detect-acme=emo-detect-v1"]).aliases == {
             "emo-detect-acme": models.EMO
         }
         for alias in ("emo-detect-acme", "emo-detect-acme=emo-v1", "=emo-detect-v1"):
             with pytest.raises(ServeError):
-                self.parse(aliases=[alias])
+                ServeSettings(other_names=[alias])
 
     def test_a_port_that_is_taken(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -437,17 +424,7 @@ class TestProcesses:
 @linux
 class TestDecodeLimit:
     def settings(self) -> ServeSettings:
-        return ServeSettings.parse(
-            host="127.0.0.1",
-            port=0,
-            api_key=None,
-            allow_private_urls=False,
-            verdict_status=200,
-            explain=False,
-            workers=1,
-            aliases=[],
-            decode_limit=128,
-        )
+        return ServeSettings(port=0, decode_limit=128)
 
     def test_a_server_whose_decoder_does_not_start_does_not_start(
         self, monkeypatch: pytest.MonkeyPatch

@@ -22,7 +22,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from screentest import networks
-from screentest.checking import CheckError, CheckSettings, run
+from screentest.checking import CheckError, CheckSettings, detector_key, run
 from screentest.checking.judge import THROTTLED_WAITS, Judge, Judgement
 from screentest.checking.output import TextOutput
 from screentest.checking.sources import expand
@@ -42,19 +42,8 @@ linux = pytest.mark.skipif(
 )
 
 
-def settings(*paths: str, **options: Any) -> CheckSettings:
-    defaults: dict[str, Any] = {
-        "model": "emo-detect-v1",
-        "ratio": None,
-        "json_lines": True,
-        "explain": False,
-        "report": None,
-        "detector": None,
-        "allow_private_urls": False,
-        "workers": 2,
-        "environ": {},
-    }
-    return CheckSettings.parse(paths=paths, **(defaults | options))
+def settings(*paths: str, model: str = "emo-detect-v1", **options: Any) -> CheckSettings:
+    return CheckSettings(paths=paths, asked=model, **{"json_lines": True, "workers": 2} | options)
 
 
 def by_content(data: bytes, model: ModelSpec, ratio: str) -> Answer:
@@ -214,7 +203,7 @@ class TestJson:
     def test_explanations_are_in_the_response_where_asked_for(self, folder: Path, tmp_path: Path) -> None:
         _, (line,), _ = checked(settings("album/a.jpg", explain=True))
         assert line["response"]["output"]["explain"]["measurements"] == {"yaw": 1.5}
-        _, (line,), _ = checked(settings("album/a.jpg", report=str(tmp_path / "report")))
+        _, (line,), _ = checked(settings("album/a.jpg", report=tmp_path / "report"))
         assert "explain" not in line["response"]["output"]
 
     def test_a_folder_that_contains_itself(self, folder: Path) -> None:
@@ -326,9 +315,7 @@ class TestRemote:
 
     def test_a_server_that_speaks_the_api(self) -> None:
         api = DetectionApi(FakeDetect(), FakeFetcher(), api_key="sk-1")
-        given = settings(
-            self.URL, detector="http://detector.example/", environ={"SCREENTEST_API_KEY": "sk-1"}
-        )
+        given = settings(self.URL, detector="http://detector.example/", api_key="sk-1")
         status, (line,), _ = checked(given, transport=self.remote(api))
         assert (status, line["file"], line["verdict"], line["status"]) == (0, self.URL, "pass", 200)
         assert line["response"]["output"] == passed().output()
@@ -342,7 +329,7 @@ class TestRemote:
         ],
     )
     def test_its_key(self, environ: dict[str, str], key: str) -> None:
-        given = settings(self.URL, detector="http://detector.example", environ=environ)
+        given = settings(self.URL, detector="http://detector.example", api_key=detector_key(environ))
         seen: list[str] = []
 
         def handler(request: httpx.Request) -> httpx.Response:
@@ -477,7 +464,7 @@ def test_report(folder: Path, tmp_path: Path) -> None:
     Path("album/real.jpg").write_bytes(jpeg())
     there = tmp_path / "report"
     signed = "https://127.0.0.1/x.jpg?X-Amz-Signature=5ec2e7"
-    given = settings("album/real.jpg", "album/broken.jpeg", signed, report=str(there))
+    given = settings("album/real.jpg", "album/broken.jpeg", signed, report=there)
     assert checked(given, detect=FakeDetect())[0] == 2
     assert [path.name for path in (there / "pictures").iterdir()] == ["0001-real.jpg"]
     sheet = (there / "index.html").read_text()
