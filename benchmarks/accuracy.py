@@ -19,10 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-# This folder holds a `detection.py` too, which must not be taken for the package.
-sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p).resolve() != Path(__file__).resolve().parent)]
-
 DETECTORS = {
     "emo_1x1": ("emo-detect-v1", "1:1"),
     "emo_3x4": ("emo-detect-v1", "3:4"),

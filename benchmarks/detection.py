@@ -307,8 +307,6 @@ def main() -> None:
     parser.add_argument("--portraits", type=Path, default=os.environ.get("SCREENTEST_PORTRAITS"))
     parser.add_argument("--skip-peer", action="store_true")
     options = parser.parse_args()
-    # This folder is on the path, and this file is called like the package.
-    sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p).resolve() != Path(__file__).resolve().parent)]
     core = max(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         paths = pictures(Path(folder), options.pictures)
@@ -316,7 +314,7 @@ def main() -> None:
         budgets(Path(folder), paths[0], core)
         confined(paths, core)
     if options.portraits:
-        from benchmarks import accuracy
+        import accuracy  # beside this file
 
         print("\naccuracy of the same build\n\n" + accuracy.table(accuracy.run(options.portraits, 2)))
 
