@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 EMO, EMOJI, ANIMATE_ANYONE = "emo-detect-v1", "emoji-detect-v1", "animate-anyone-detect-gen2"
+LIVEPORTRAIT, WAN_S2V = "liveportrait-detect", "wan2.2-s2v-detect"
 
 # The default routes: each prefix names one screening.
 PREFIXES: dict[tuple[str, str | None], str] = {
@@ -14,6 +15,8 @@ PREFIXES: dict[tuple[str, str | None], str] = {
     (EMO, "3:4"): "emo/3x4/",
     (EMOJI, None): "emoji/",
     (ANIMATE_ANYONE, None): "animate-anyone/",
+    (LIVEPORTRAIT, None): "liveportrait/",
+    (WAN_S2V, None): "wan2.2-s2v/",
 }
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
@@ -80,6 +83,8 @@ CASES = (
         "pass",
         "One man stands and faces the camera; the thighs are in view: a half body.",
     ),
+    Case("calm_face", LIVEPORTRAIT, None, "pass", "A man's whole bare face, seen from the front half."),
+    Case("standing", WAN_S2V, None, "pass", "One man from the front, sharp and lit; any framing will do."),
     Case("cat", EMO, "1:1", "InvalidFile.NoHuman", "A cat is not a person."),
     Case("two_people", EMO, "1:1", "InvalidFile.MultiHuman", "Two men, side by side and equally large."),
     Case("too_dark", EMO, "1:1", "InvalidFile.Value", "Nearly black: nobody could recognise the man."),
@@ -103,6 +108,8 @@ CASES = (
         "InvalidFile.BodyPose",
         "There is no body to animate, only a head.",
     ),
+    Case("cat", LIVEPORTRAIT, None, "InvalidFile.NoHuman", "A cat has no human face."),
+    Case("two_people", WAN_S2V, None, "InvalidFile.MultiHuman", "Two men; one person is asked for."),
     Case("not_a_picture", EMO, "1:1", "InvalidURL", "A text file by the name of .jpg."),
 )
 

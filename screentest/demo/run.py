@@ -18,7 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from screentest.demo import pictures
-from screentest.demo.cases import ANIMATE_ANYONE, CASES, EMO, EMOJI, Case, cases_of
+from screentest.demo.cases import CASES, Case, cases_of
+from screentest.detection.models import BUILT_IN
 from screentest.display import VERDICT_STYLES, counted
 from screentest.reports import ContactSheet, ReportEntry, annotate
 from screentest.reports.measuring import measure
@@ -28,7 +29,7 @@ from screentest.stack import LocalStack
 POLL_SECONDS = 0.2
 TIMEOUT_SECONDS = 60.0  # without any new verdict
 
-SHORT_MODELS = {EMO: "emo", EMOJI: "emoji", ANIMATE_ANYONE: "animate-anyone"}
+SHORT_MODELS = {model.name: model.short for model in BUILT_IN}
 
 STRIP = tuple((name, EMO, "1:1") for name in ("waist_up", "tilted", "masked", "too_dark"))
 """One face side by side: passing, tilted, masked, dark."""
