@@ -21,6 +21,7 @@ from screentest.detection.api.openapi import document
 from screentest.detection.errors import ProfileError
 from screentest.detection.models import BUILT_IN, EMO
 from screentest.detection.rules.catalogue import RULES
+from screentest.screening.contract import interpret
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rule_pictures import standing
@@ -95,6 +96,16 @@ def test_the_extended_box_has_the_aspect_that_was_asked_for(detector, aspect, wi
     assert answer.output()["face_bbox"]
 
 
+@pytest.mark.parametrize("form", list(profiles.WIRES))
+def test_the_pipeline_s_client_reads_every_form_by_whatever_name(detector, form):
+    boxes = "extended_box = { scale = 2 }" if profiles.WIRES[form].boxes else ""
+    model = spec(GOOD.replace('answers = "wan2.2-s2v"', f'answers = "{form}"\n{boxes}'))
+    for picture, verdict in (("astronaut", "pass"), ("cat", "reject")):
+        output = detector.detect(pictures.data(picture), model).output()
+        body = json.dumps({"output": output, "usage": {"image_count": 1}, "request_id": "1"}).encode()
+        assert interpret(200, body, model.name).verdict == verdict
+
+
 def test_the_same_in_json():
     text = json.dumps(tomllib.loads(GOOD), indent=2)
     assert spec(text, as_json=True).framings[0].rules == spec().framings[0].rules
@@ -133,7 +144,7 @@ def test_the_same_in_json():
         (('rule = "nobody"', 'rule = "mask"'), "line 8, rules: a portrait is of a person: list nobody"),
         (('"head turned"\nat_most = 12', '"nobody"'), "line 14, rules[1].rule: nobody is listed twice"),
         (('"wan2.2-s2v"', '"emo"'), "line 2, answers: answers like emo have boxes"),
-        (('"wan2.2-s2v"', '"emoji"'), "line 2, answers: input should be"),
+        (('"wan2.2-s2v"', '"sadtalker"'), "line 2, answers: input should be"),
         (
             ("framing", "extended_box = { scale = 2 }\nframing"),
             "line 3, extended_box: answers like wan2.2-s2v have no",

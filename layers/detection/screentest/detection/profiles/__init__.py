@@ -29,11 +29,8 @@ from screentest.detection.rules.rule import Rule
 MAX_BYTES = 64 * 1024
 READY_MADE = Path(__file__).parent
 
-WIRES: dict[str, Wire] = {
-    model.short: model.wire
-    for model in (models.EMO, models.ANIMATE_ANYONE, models.LIVEPORTRAIT, models.WAN_S2V)
-}
-"""Forms to answer in. Emoji's is missing: clients know its passes by the name of the model alone."""
+WIRES: dict[str, Wire] = {model.short: model.wire for model in models.BUILT_IN}
+"""Forms to answer in."""
 
 FRAMINGS: dict[str, tuple[Rule, ...]] = {
     "head": (catalogue.CUT,),
@@ -115,8 +112,8 @@ class Profile(_Strict):
 
     name: Name = Field(description="Of the model, as requests and routes name it.")
     follows: Text | None = Field(default=None, description="The public page whose requirements these are.")
-    answers: Literal["emo", "animate-anyone", "liveportrait", "wan2.2-s2v"] = Field(
-        description="The form of its answers: that of emo has boxes."
+    answers: Literal["emo", "emoji", "animate-anyone", "liveportrait", "wan2.2-s2v"] = Field(
+        description="The form of its answers: those of emo and emoji have boxes."
     )
     framing: Literal["head", "half body", "whole figure", "any"] = Field(
         description="How much of the person must be in the frame."
