@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from screentest.demo import pictures
-from screentest.demo.cases import CASES, Case, cases_of
+from screentest.demo.cases import CASES, EMO, Case, cases_of
 from screentest.detection.models import BUILT_IN
 from screentest.display import VERDICT_STYLES, counted
 from screentest.reports import ContactSheet, ReportEntry, annotate
