@@ -7,14 +7,17 @@ import os
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 from rich.console import Console
 
 from screentest.demo import pictures
 from screentest.demo.cases import CASES, PREFIXES, Case, cases_of
-from screentest.demo.run import Board, Outcome, problems
+from screentest.demo.run import STRIP, Board, Outcome, problems
 from screentest.detection import detect
 from screentest.detection.errors import UnreadablePicture
+from screentest.reports import ReportEntry
+from screentest.reports.strip import draw_strip
+from screentest.stack import REPOSITORY
 
 PICTURES = [case for case in CASES if case.picture != "not_a_picture"]
 
@@ -119,3 +122,31 @@ def test_the_table_fits_a_terminal_and_survives_any_name(width: int):
     assert max(map(len, printed.splitlines())) <= width
     assert "[bold]" in printed
     assert "not" in printed
+
+
+def test_the_picture_of_the_readme_is_drawn_by_the_demo():
+    entries = []
+    for name, model, ratio in STRIP:
+        answer = detect(pictures.data(name), model, ratio or "1:1")
+        entries.append(
+            ReportEntry(
+                name=name,
+                model=model,
+                verdict="pass" if answer.passed else "reject",
+                face_bbox=answer.face_bbox,
+                ext_bbox=answer.ext_bbox,
+                picture=pictures.data(name),
+                explanation=answer.explanation.as_dict(),
+            )
+        )
+    drawn = draw_strip(entries)
+    assert drawn
+    with (
+        Image.open(REPOSITORY / "docs" / "images" / "strip.jpg") as shown,
+        Image.open(io.BytesIO(drawn)) as now,
+    ):
+        difference = ImageChops.difference(
+            shown.convert("RGB"), now.resize(shown.size, Image.Resampling.LANCZOS)
+        )
+        assert sum(ImageStat.Stat(difference).mean) / 3 < 6, "draw it again: make demo, build/demo/strip.jpg"
+        assert (REPOSITORY / "docs" / "images" / "strip.jpg").stat().st_size < 150_000
