@@ -101,7 +101,7 @@ check: setup .checkov/.installed ## Format, lint, types, template, workflows
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(SAM) validate --lint --template template.yaml
-	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/cfn-lint --template template.yaml --regions ALL_REGIONS
 	@$(BIN)/python tests/template/scan.py
 	@.checkov/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@.checkov/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml

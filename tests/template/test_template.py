@@ -413,6 +413,25 @@ def test_every_alarm_tells_somebody_and_says_what_to_do(template: dict[str, Any]
         assert alarm["TreatMissingData"] == "notBreaching", name
 
 
+@pytest.mark.parametrize(
+    ("rule", "conditions"),
+    [
+        ("VerdictEventsNeedPipes", ["RegionWithoutPipes"]),
+        ("DetectionApiNeedsFunctionUrls", ["RegionWithoutFunctionUrls", "PartitionWithoutFunctionUrls"]),
+    ],
+)
+def test_what_a_region_lacks_is_refused_in_words_and_never_created(rule: str, conditions: list[str]) -> None:
+    """The rule speaks before anything is made; the conditions keep the lint of every region honest."""
+    template = source()
+    ((assertion,),) = (template["Rules"][rule]["Assertions"],)
+    refused = assertion["Assert"]["Fn::Not"][0]["Fn::Contains"][0]
+    left_out = [
+        equals["Fn::Equals"][1] for name in conditions for equals in template["Conditions"][name]["Fn::Or"]
+    ]
+    assert refused == left_out
+    assert "deploy with" in assertion["AssertDescription"]
+
+
 def test_every_queue_and_function_is_watched() -> None:
     template = effective(EVERYTHING)
     watched = json.dumps(resources(template, "AWS::CloudWatch::Alarm"))
