@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from screentest.screening import events
-from screentest.screening.models import Screening
+from screentest.screening.errors import AccessDenied, ConfigurationError, StoreUnavailable
+from screentest.screening.models import ObjectRef, Screening
 from screentest.screening.queue import REDRIVEN_ATTRIBUTE
 from screentest.screening.records import seconds, timestamp
 from screentest.screening.screen import Attempt
@@ -24,9 +26,15 @@ def quiet(_name: str, _place: str) -> Fate:
     return Fate.DONE
 
 
-def run(world: World, functions: int = 3, *, until: Callable[[], bool] = lambda: False) -> None:
+def run(
+    world: World,
+    functions: int = 3,
+    *,
+    until: Callable[[], bool] = lambda: False,
+    hand: w.Hand = quiet,
+) -> None:
     """Several function environments take turns on batches of ten, as the event source would start them."""
-    environments = itertools.cycle([Function(world, quiet) for _ in range(functions)])
+    environments = itertools.cycle([Function(world, hand) for _ in range(functions)])
     while world.queue and not until():
         due = world.visible()
         if not due:
@@ -64,6 +72,127 @@ def test_four_hours_without_a_detector_lose_nothing_and_need_no_hand(trouble: st
     assert set(world.calls.values()) == {1}
     assert longest <= w.MAX_RECEIVES - 2
     assert world.now < ends + HOUR, "everything is decided within an hour of the detector's return"
+
+
+VERSIONS = [f"one/{number}.jpg" for number in range(40)]
+
+
+def upload_all(world: World) -> list[w.Version]:
+    return [world.upload(key, "pass" if number % 3 else "reject") for number, key in enumerate(VERSIONS)]
+
+
+def nothing_is_lost(world: World, versions: list[w.Version], ends: float) -> None:
+    assert not world.dead
+    assert [version.tags.get("screentest") for version in versions] == [
+        "pass" if number % 3 else "reject" for number in range(len(versions))
+    ]
+    assert {item.get("code") for item in world.table.values()} <= {None, "InvalidFile.NoHuman"}
+    assert world.now < ends + HOUR, "everything is decided within an hour of the return"
+
+
+def test_four_hours_in_which_no_verdict_can_be_written_cost_one_call_a_picture() -> None:
+    """The table takes claims and its index throttles verdicts: no crash of ours, and no reason to ask again."""
+    world = World()
+    world.index_down_until = ends = world.now + 4 * HOUR
+    versions = upload_all(world)
+    run(world)
+    nothing_is_lost(world, versions, ends)
+    assert set(world.calls.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    "store",
+    [("claim", "table", "note"), ("tags", "write_tags"), ("publish",), ("tags",), ("note",)],
+    ids="+".join,
+)
+@pytest.mark.parametrize("share", [1.0, 0.9, 0.5])
+def test_four_hours_without_a_store_lose_nothing_and_need_no_hand(
+    store: tuple[str, ...], share: float
+) -> None:
+    """Gone, or throttling most of the time; from the middle of the work on."""
+    world = World()
+    ends = world.now + 4 * HOUR
+    begins = world.now + 0.3
+    chance = random.Random(7)
+
+    def hand(name: str, _place: str) -> Fate:
+        failing = begins < world.now < ends and name in store and chance.random() < share
+        return Fate.FAILED_BEFORE if failing else Fate.DONE
+
+    versions = upload_all(world)
+    run(world, hand=hand)
+    nothing_is_lost(world, versions, ends)
+    assert set(world.calls.values()) <= {1, 2}
+    again = "those whose lease the table did not take back, met by another environment"
+    assert world.calls.total() <= 1.5 * len(versions), again
+
+
+def test_four_hours_without_the_secret_of_the_key_lose_nothing() -> None:
+    world = World()
+    ends = world.now + 4 * HOUR
+
+    def hand(name: str, _place: str) -> Fate:
+        if name == "call" and world.now < ends:
+            raise StoreUnavailable("the secret of the detector's key cannot be read")
+        return Fate.DONE
+
+    versions = upload_all(world)
+    run(world, hand=hand)
+    nothing_is_lost(world, versions, ends)
+    assert set(world.calls.values()) == {1}
+
+
+def test_a_defect_is_not_counted_as_a_crash() -> None:
+    world = World()
+
+    def hand(name: str, _place: str) -> Fate:
+        if name == "call" and next(counts) < 5:
+            raise ZeroDivisionError("a defect of ours")
+        return Fate.DONE
+
+    counts = itertools.count()
+    version = world.upload("one/a.jpg", "pass")
+    run(world, functions=1, hand=hand)
+    assert version.tags["screentest"] == "pass"
+    assert not world.dead
+
+
+def test_refused_tags_are_told_at_once() -> None:
+    world = World()
+
+    class Refused(w.Ports):
+        def write_tags(self, ref: ObjectRef, tags: Mapping[str, str]) -> None:
+            raise AccessDenied("S3 refused PutObjectTagging")
+
+    function = Function(world, quiet)
+    function.ports.__class__ = Refused
+    version = world.upload("one/a.jpg", "pass", {"screentest": "pass"})
+    for _ in range(3):
+        world.now += HOUR
+        w.invoke(world, function, world.visible())
+    (notice,) = world.topic
+    assert (notice["verdict"], notice["code"]) == ("error", "AccessDenied")
+    assert version.version_id == notice["version_id"]
+    assert world.queue, "and retried"
+
+
+def test_access_denied_by_the_detector_is_an_error_of_the_account_and_not_of_the_object() -> None:
+    """Told, set aside and answered to duplicates, like a wrong key; the object's own is retried."""
+    world = World()
+
+    def hand(name: str, _place: str) -> Fate:
+        if name == "call":
+            calls.append(name)
+            raise ConfigurationError("Access denied.", code="AccessDenied", status=403)
+        return Fate.DONE
+
+    calls: list[str] = []
+    for number in range(5):
+        version = world.upload(f"one/{number}.jpg", "pass")
+        for _ in range(5):
+            world.send(world.event(f"one/{number}.jpg", version))
+    run(world, hand=hand)
+    assert (len(calls), len(world.topic), len(world.dead)) == (5, 5, 5)
 
 
 def test_a_dead_detector_is_left_alone() -> None:

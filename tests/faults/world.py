@@ -108,6 +108,8 @@ class World:
         self.calls: Counter[tuple[str, str, str]] = Counter()
         self.down_until = 0.0
         self.throttled_until = 0.0
+        self.index_down_until = 0.0
+        """Until when writes of a verdict fail, and no others: the index of the table throttles."""
         self.call_times: list[float] = []
         self._numbers = itertools.count(1)
         self.lock = threading.Lock()
@@ -283,6 +285,8 @@ class Ports:
         def act() -> bool:
             place = (item["object"], item["screening"])
             there = self.world.table.get(place, {})
+            if self.world.now < self.world.index_down_until and item.get("verdict") != there.get("verdict"):
+                raise StoreUnavailable("ThrottlingException of the index")
             if any(there.get(name) != before.get(name) for name in VERSION):
                 return False
             self.world.table[place] = dict(item)

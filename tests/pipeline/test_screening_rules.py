@@ -11,6 +11,7 @@ from urllib.parse import quote_plus
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from samcli.yamlhelper import yaml_parse
 
 from screentest.screening import events, notices, records, routes, tags
 from screentest.screening.breaker import Breaker, BreakerPolicy
@@ -18,7 +19,7 @@ from screentest.screening.contract import Decision
 from screentest.screening.errors import BreakerOpen, Throttled, UnreadableEvent
 from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict, is_later
 from screentest.screening.records import ClaimState, Record, RescreenPolicy, Result
-from screentest.screening.retry import Backoff
+from screentest.screening.retry import LONGEST_ASKED, Backoff
 from screentest.screening.routes import Routes
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -561,9 +562,19 @@ def test_waits_grow_stay_within_bounds_and_honour_the_server(
     failures: int, luck: float, asked: float | None
 ) -> None:
     wait = Backoff().after(failures, asked, lambda: luck)
-    assert 25 <= wait <= 43200
+    assert 25 <= wait <= LONGEST_ASKED
     if asked is not None:
-        assert wait >= min(round(asked), 43200)
+        assert wait >= min(round(asked), LONGEST_ASKED)
+
+
+def test_the_final_attempts_come_before_the_queue_forgets_whatever_a_server_asks_for() -> None:
+    queue = yaml_parse((EVENTS.parent / "template.yaml").read_text())["Resources"]["ScreenQueue"][
+        "Properties"
+    ]
+    receives = queue["RedrivePolicy"]["maxReceiveCount"]
+    waits = [Backoff().after(failures, 1e9, lambda: 1.0) for failures in range(1, receives + 1)]
+    batches = receives * queue["VisibilityTimeout"]
+    assert sum(waits) + batches < 0.9 * queue["MessageRetentionPeriod"]
 
 
 def test_twenty_receives_outlast_four_hours_even_with_the_worst_luck() -> None:

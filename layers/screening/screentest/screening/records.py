@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from screentest.screening.contract import Box, Decision
-from screentest.screening.errors import AccessDenied, Crashed, ObjectGone, ScreeningError
+from screentest.screening.errors import Crashed, ObjectGone, ScreeningError
 from screentest.screening.models import NO_VERSION, ObjectRef, Screening, Trigger, Verdict, is_later
 
 Item = dict[str, Any]
@@ -26,9 +26,6 @@ LEASE: Final = 75.0
 
 ERROR_VALID: Final = 900.0
 """Seconds for which a recorded `error` answers duplicates; later ones try again."""
-
-UNSETTLED: Final = frozenset({AccessDenied.code})
-"""Codes of errors that are recorded while their message is still being retried (`Outcome.recorded`)."""
 
 LONGEST_MESSAGE: Final = 1000
 """Characters kept of a detector's message."""
@@ -74,10 +71,12 @@ class Lease:
     Attributes:
         until: seconds since 1970.
         cause: the failure with which it was given back; None while it is held, and after a crash.
+        answer: the detector's verdict on this upload where it could not be stored: the next attempt need not ask.
     """
 
     until: float
     cause: Cause | None = None
+    answer: Result | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +142,7 @@ class Record:
         expires_at: seconds since 1970, after which the table forgets it.
         crashes: attempts at this upload that ended without a verdict and without a cause.
         lease: None exactly when the record is decided.
+        is_retried: the result is an `error` that was recorded at once although its message is retried.
         result: of this upload when there is no lease; else the former one, still readable.
         others: attributes that this version does not know, kept as they are.
     """
@@ -154,6 +154,7 @@ class Record:
     crashes: int = 0
     lease: Lease | None = None
     result: Result | None = None
+    is_retried: bool = False
     others: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -177,6 +178,7 @@ class Record:
             crashes=item.get("deaths", 0),
             lease=_lease(item),
             result=_result(item),
+            is_retried=item.get("retried") is True,
             others={name: value for name, value in item.items() if name not in _ATTRIBUTES},
         )
 
@@ -194,8 +196,12 @@ class Record:
             item["expires_at"] = self.expires_at
         if self.crashes:
             item["deaths"] = self.crashes
+        if self.is_retried:
+            item["retried"] = True
         if self.lease is not None:
             item["lease_until"] = self.lease.until
+            if self.lease.answer is not None:
+                item["answer"] = _known(self.lease.answer)
             if self.lease.cause is not None:
                 item |= {"cause_code": self.lease.cause.code, "cause_message": self.lease.cause.message}
         return item
@@ -222,13 +228,16 @@ class Record:
             return self.lease.cause
         return Cause(NOT_ATTEMPTED, "the cause is not known")
 
-    def released(self, error: ScreeningError, now: float) -> Record:
+    def released(self, error: ScreeningError, now: float, answer: Result | None = None) -> Record:
         """After a failure that was handled: the lease is over, and its cause is known."""
-        return replace(self, lease=Lease(round(now, 3), Cause(error.code, error.message[:LONGEST_MESSAGE])))
+        if answer is None and self.lease is not None:
+            answer = self.lease.answer
+        cause = Cause(error.code, error.message[:LONGEST_MESSAGE])
+        return replace(self, lease=Lease(round(now, 3), cause, answer))
 
-    def decided(self, result: Result) -> Record:
+    def decided(self, result: Result, *, is_retried: bool = False) -> Record:
         """With its verdict. Nothing of the claim is left, nor of a former verdict."""
-        return replace(self, lease=None, crashes=0, result=result)
+        return replace(self, lease=None, crashes=0, result=result, is_retried=is_retried)
 
     def noted(self, **attributes: str) -> Record:
         """With further facts about its verdict: `tags`, `notified_at`."""
@@ -246,9 +255,12 @@ def claimed(seen: Record | None, ref: ObjectRef, screening: Screening, *, now: f
     claim = replace(seen, screening=screening, attempts=1, expires_at=expires_at, lease=lease)
     if _order(seen, ref) is not None:
         return replace(claim, ref=ref, crashes=0)
+    if seen.lease is not None and seen.lease.answer is not None:
+        lease = replace(lease, answer=seen.lease.answer)
     return replace(
         claim,
         ref=replace(seen.ref, **_known_fields(ref)),
+        lease=lease,
         attempts=seen.attempts + 1 if seen.lease else 1,
         crashes=seen.crashes + seen.crashed,
     )
@@ -310,7 +322,7 @@ def claim_state(
     if result is None or (rescreen and rescreen.applies_to(result)):
         return ClaimState.TAKEOVER
     if result.verdict is Verdict.ERROR and (
-        result.code in UNSETTLED or seconds(result.screened_at) < now - ERROR_VALID
+        record.is_retried or seconds(result.screened_at) < now - ERROR_VALID
     ):
         return ClaimState.TAKEOVER
     return ClaimState.DUPLICATE
@@ -336,7 +348,7 @@ def _order(record: Record, ref: ObjectRef) -> ClaimState | None:
 
 _REF: Final = tuple(name.name for name in fields(ObjectRef))
 _RESULT: Final = tuple(name.name for name in fields(Result))
-_INNER: Final = ("lease_until", "deaths", "cause_code", "cause_message")
+_INNER: Final = ("lease_until", "deaths", "cause_code", "cause_message", "answer", "retried")
 
 PUBLIC: Final = (*_REF, "model", "ratio", *_RESULT, "attempts", "expires_at")
 """Every attribute of an item besides its key that others may read (docs/verdicts.md)."""
@@ -348,7 +360,8 @@ def _lease(item: Mapping[str, Any]) -> Lease | None:
     if "lease_until" not in item:
         return None
     code = item.get("cause_code")
-    return Lease(item["lease_until"], Cause(code, item.get("cause_message", "")) if code else None)
+    cause = Cause(code, item.get("cause_message", "")) if code else None
+    return Lease(item["lease_until"], cause, _result(item.get("answer", {})))
 
 
 def _result(item: Mapping[str, Any]) -> Result | None:

@@ -6,8 +6,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-LONGEST_HIDING = 12 * 3600.0
-"""Seconds; SQS hides a message for twelve hours at most, counted from its receipt."""
+LONGEST_ASKED = 3 * 3600.0
+"""Seconds that a server's `Retry-After` is obeyed for: 18 such waits stay below the four days for which the queue keeps
+a message, so that the final attempts can record what happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Backoff:
     def after(
         self, failures: int, at_least: float | None = None, random_: Callable[[], float] = random.random
     ) -> int:
-        """Whole seconds to wait after this many failures, never less than the server asked for."""
+        """Whole seconds to wait after this many failures; not less than the server asked for up to `LONGEST_ASKED`."""
         wait = min(self.longest, self.first * self.factor ** min(max(failures - 1, 0), 30))
         wait *= 1 + self.jitter * (2 * random_() - 1)
-        return round(min(max(wait, at_least or 0.0), LONGEST_HIDING))
+        return round(max(wait, min(at_least or 0.0, LONGEST_ASKED)))

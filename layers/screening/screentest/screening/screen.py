@@ -16,9 +16,9 @@ from typing import Any, Final, Literal
 from screentest.screening import records, routes
 from screentest.screening.announcing import SETTLING, Announcer
 from screentest.screening.breaker import Breaker
-from screentest.screening.errors import Busy, Crashed, ObjectGone, ScreeningError
+from screentest.screening.errors import AccessDenied, Busy, Crashed, ObjectGone, ScreeningError
 from screentest.screening.judging import Judge
-from screentest.screening.models import ObjectRef, Screening
+from screentest.screening.models import ObjectRef, Screening, Verdict
 from screentest.screening.outcomes import outcome
 from screentest.screening.ports import Detector, Objects, Signer, Table, Telemetry, Topic
 from screentest.screening.progress import (
@@ -94,6 +94,29 @@ class Report:
         return any(record.result is not None and record.result.is_failure for record in self.records)
 
 
+class _Unreleased:
+    """Leases that this process could not give back, because the table was not there to take them. Safe to share between
+    threads; the oldest are forgotten."""
+
+    LIMIT = 1000
+
+    def __init__(self) -> None:
+        self._records: dict[tuple[str, str, float], Record] = {}
+
+    def add(self, claim: Record, released: Record) -> None:
+        while len(self._records) >= self.LIMIT:
+            self._records.pop(next(iter(self._records)), None)
+        self._records[self._key(claim)] = released
+
+    def get(self, seen: Record) -> Record | None:
+        return self._records.get(self._key(seen)) if seen.crashed else None
+
+    @staticmethod
+    def _key(record: Record) -> tuple[str, str, float]:
+        stored = records.key(record.ref, record.screening)
+        return stored["object"], stored["screening"], record.lease.until if record.lease else 0.0
+
+
 class Screener:
     """Screens objects. Safe to share between threads.
 
@@ -136,6 +159,7 @@ class Screener:
         self._days = days
         self._stopwatch = stopwatch
         self._judge = Judge(detector, signer, objects, breaker or Breaker())
+        self._unreleased = _Unreleased()
         self._announcer = Announcer(topic, table, region, notify_on, clock)
 
     def screen(self, ref: ObjectRef, attempt: Attempt | None = None) -> Report:
@@ -240,13 +264,14 @@ class Screener:
                 raise Busy(
                     "another delivery is at work on this upload", retry_after=max(1.0, until - now + 1)
                 )
-            claim = records.claimed(seen, ref, screening, now=now, days=self._days)
+            known = self._unreleased.get(seen) or seen
+            claim = records.claimed(known, ref, screening, now=now, days=self._days)
             if not self.table.replace(claim, seen):
                 raise Busy("another delivery was quicker", retry_after=SETTLING)
         except ScreeningError as error:
             self._telemetry.failed(ref, screening, error)
             return Failed(screening, error)
-        return Claimed(screening, claim, seen)
+        return Claimed(screening, claim, known)
 
     def _state(self, seen: Record, ref: ObjectRef, now: float, attempt: Attempt) -> ClaimState:
         state = records.claim_state(seen, ref, now, attempt.rescreen)
@@ -267,7 +292,7 @@ class Screener:
         self, ref: ObjectRef, claimed: Claimed, tagging: Tagging, attempt: Attempt
     ) -> Judged | Failed:
         screening, claim, seen = claimed.screening, claimed.claim, claimed.seen
-        if attempt.final_attempt:
+        if attempt.final_attempt and not (claim.lease and claim.lease.answer):
             cause = seen.last_cause() if seen else Cause(NOT_ATTEMPTED, "no attempt reached the detector")
             return Judged(screening, claim.decided(self._error(cause.code, cause.message)), claim)
         try:
@@ -275,7 +300,7 @@ class Screener:
         except ScreeningError as error:
             self._telemetry.failed(ref, screening, error)
             if outcome(error).retried and not outcome(error).recorded:
-                self._release(ref, claimed, error)
+                self._release(ref, screening, claim, error)
                 return Failed(screening, error, claim)
             result = self._error(error.code, error.message, request_id=getattr(error, "request_id", None))
             if isinstance(error, ObjectGone):
@@ -284,27 +309,43 @@ class Screener:
             if failure and seen and seen.result and seen.result.code == error.code:
                 # Told at the first of these attempts.
                 result = replace(result, notified_at=seen.result.notified_at)
-            return Judged(screening, claim.decided(result), claim, failure)
+            return Judged(screening, claim.decided(result, is_retried=failure is not None), claim, failure)
+        except Exception:
+            # A defect, not a crash: the lease must not run out as that of one.
+            self._release(ref, screening, claim, ScreeningError("a defect of the function"))
+            raise
 
     def _asked(self, ref: ObjectRef, claimed: Claimed, tagging: Tagging, attempt: Attempt) -> Judged:
         claim = claimed.claim
-        if claim.crashes >= MAX_CRASHES:
+        result = claim.lease.answer if claim.lease else None
+        if result is None and claim.crashes >= MAX_CRASHES:
             raise Crashed(f"the function died on each of {MAX_CRASHES} attempts at this picture")
-        started = self._stopwatch()
-        decision = self._judge.decide(ref, claimed.screening, attempt.remaining)
-        latency_ms = round((self._stopwatch() - started) * 1000)
+        if result is None:
+            started = self._stopwatch()
+            decision = self._judge.decide(ref, claimed.screening, attempt.remaining)
+            latency_ms = round((self._stopwatch() - started) * 1000)
+            result = Result.of_decision(decision, now=self.clock(), latency_ms=latency_ms, **self._provenance)
         there = tagging.confirm(ref)
         last_modified = there.last_modified or claim.ref.last_modified
         confirmed = replace(claim, ref=replace(claim.ref, last_modified=last_modified))
-        result = Result.of_decision(decision, now=self.clock(), latency_ms=latency_ms, **self._provenance)
         return Judged(claimed.screening, confirmed.decided(result), claim)
 
-    def _release(self, ref: ObjectRef, claimed: Claimed, error: ScreeningError) -> None:
+    def _release(
+        self,
+        ref: ObjectRef,
+        screening: Screening,
+        claim: Record,
+        error: ScreeningError,
+        answer: Result | None = None,
+    ) -> None:
+        """Give the lease back with its cause, and with the detector's answer where that could not be stored."""
+        released = claim.released(error, self.clock(), answer)
         try:
-            self.table.replace(claimed.claim.released(error, self.clock()), claimed.claim)
+            self.table.replace(released, claim)
         except ScreeningError as second:
-            # The lease runs out by itself.
-            self._telemetry.failed(ref, claimed.screening, second)
+            # The lease runs out by itself; this process at least knows that it did not crash.
+            self._unreleased.add(claim, released)
+            self._telemetry.failed(ref, screening, second)
 
     def _error(self, code: str, message: str, **facts: Any) -> Result:
         return Result.of_error(code, message, now=self.clock(), **facts, **self._provenance)
@@ -327,7 +368,8 @@ class Screener:
             return steps, None
         if failure is not None and failure not in map(failure_of, steps):
             self._telemetry.failed(ref, None, failure)
-        if failure is None or attempt.final_attempt:
+        # A refusal is told at once: a person must act, and hours would pass before the final attempt.
+        if failure is None or attempt.final_attempt or isinstance(failure, AccessDenied):
             steps = [self._announced(ref, step, failure, attempt) for step in steps]
         return steps, failure
 
@@ -344,6 +386,11 @@ class Screener:
                 return Stored(step.screening, record, step.failure)
         except ScreeningError as error:
             self._telemetry.failed(ref, step.screening, error)
+            if step.claim.lease is not None:
+                answer = (
+                    record.result if record.result and record.result.verdict is not Verdict.ERROR else None
+                )
+                self._release(ref, step.screening, step.claim, error, answer)
             return Failed(step.screening, error, step.claim)
         return Superseded(step.screening)
 
