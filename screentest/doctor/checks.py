@@ -49,7 +49,7 @@ class Finding:
     advice: str = ""
 
 
-class Patient:
+class DeployedStack:
     """A deployed stack and what several checks ask of it."""
 
     def __init__(self, access: Access) -> None:
@@ -82,22 +82,22 @@ class Patient:
         return dict(answer["Attributes"])
 
 
-Check = Callable[[Patient], Iterator[Finding]]
+Check = Callable[[DeployedStack], Iterator[Finding]]
 
 
-def identity(patient: Patient) -> Iterator[Finding]:
+def identity(deployed: DeployedStack) -> Iterator[Finding]:
     """Who asks, and where."""
-    caller = patient.client("sts").get_caller_identity()
-    region = patient.client("sts").meta.region_name
+    caller = deployed.client("sts").get_caller_identity()
+    region = deployed.client("sts").meta.region_name
     yield Finding("identity", State.OK, f"{caller['Arn']} in {region}")
 
 
-def stack(patient: Patient) -> Iterator[Finding]:
+def stack(deployed: DeployedStack) -> Iterator[Finding]:
     """Whether the last deployment went through."""
-    (found,) = patient.client("cloudformation").describe_stacks(StackName=patient.stack.name)["Stacks"]
+    (found,) = deployed.client("cloudformation").describe_stacks(StackName=deployed.stack.name)["Stacks"]
     status = str(found["StackStatus"])
     if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-        yield Finding("stack", State.OK, f"{patient.stack.name} is {status}")
+        yield Finding("stack", State.OK, f"{deployed.stack.name} is {status}")
     elif status.endswith("_IN_PROGRESS"):
         yield Finding(
             "stack", State.WARNING, f"{status}: a deployment is under way", "run this again afterwards"
@@ -108,9 +108,9 @@ def stack(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def bucket(patient: Patient) -> Iterator[Finding]:
+def bucket(deployed: DeployedStack) -> Iterator[Finding]:
     """Whether the bucket is there, keeps versions, and tells the queue of uploads."""
-    s3, name = patient.client("s3"), patient.bucket
+    s3, name = deployed.client("s3"), deployed.bucket
     s3.head_bucket(Bucket=name)
     if s3.get_bucket_versioning(Bucket=name).get("Status") == "Enabled":
         yield Finding("bucket", State.OK, f"{name} is there and keeps versions")
@@ -122,8 +122,8 @@ def bucket(patient: Patient) -> Iterator[Finding]:
             "works; with versions a verdict names the very version it is about",
         )
     told = s3.get_bucket_notification_configuration(Bucket=name)
-    if patient.owns_bucket:
-        queue = patient.queue_attributes("ScreenQueueUrl")["QueueArn"]
+    if deployed.owns_bucket:
+        queue = deployed.queue_attributes("ScreenQueueUrl")["QueueArn"]
         mine = [each for each in told.get("QueueConfigurations", []) if each["QueueArn"] == queue]
         if mine:
             yield Finding("uploads reach the queue", State.OK, "the bucket notifies the queue")
@@ -145,15 +145,17 @@ def bucket(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def rule(patient: Patient) -> Iterator[Finding]:
+def rule(deployed: DeployedStack) -> Iterator[Finding]:
     """For a bucket that the stack does not own: the rule that brings its uploads."""
-    if patient.owns_bucket:
+    if deployed.owns_bucket:
         return
-    events = patient.client("events")
-    names = events.list_rule_names_by_target(TargetArn=patient.queue_attributes("ScreenQueueUrl")["QueueArn"])
+    events = deployed.client("events")
+    names = events.list_rule_names_by_target(
+        TargetArn=deployed.queue_attributes("ScreenQueueUrl")["QueueArn"]
+    )
     for name in names["RuleNames"]:
         found = events.describe_rule(Name=name)
-        if patient.bucket in found.get("EventPattern", ""):
+        if deployed.bucket in found.get("EventPattern", ""):
             if found["State"].startswith("ENABLED"):
                 yield Finding("event rule", State.OK, f"{name} is on")
             else:
@@ -166,10 +168,10 @@ def rule(patient: Patient) -> Iterator[Finding]:
     )
 
 
-def queue_policy(patient: Patient) -> Iterator[Finding]:
+def queue_policy(deployed: DeployedStack) -> Iterator[Finding]:
     """Whether the queue lets the sender of uploads in."""
-    sender = "s3.amazonaws.com" if patient.owns_bucket else "events.amazonaws.com"
-    attributes = patient.queue_attributes("ScreenQueueUrl")
+    sender = "s3.amazonaws.com" if deployed.owns_bucket else "events.amazonaws.com"
+    attributes = deployed.queue_attributes("ScreenQueueUrl")
     policy = json.loads(attributes.get("Policy") or "{}")
     let_in = any(
         statement["Effect"] == "Allow"
@@ -187,15 +189,15 @@ def queue_policy(patient: Patient) -> Iterator[Finding]:
     yield Finding("waiting uploads", State.OK, f"{waiting:,} in the queue")
 
 
-def function(patient: Patient) -> Iterator[Finding]:
+def function(deployed: DeployedStack) -> Iterator[Finding]:
     """Whether the function is fed from the queue."""
-    functions, name = patient.client("lambda"), patient.stack.output("ScreenFunctionName")
+    functions, name = deployed.client("lambda"), deployed.stack.output("ScreenFunctionName")
     state = functions.get_function_configuration(FunctionName=name)
     if state.get("State", "Active") not in ("Active", "Inactive"):
         yield Finding("function", State.FAILED, f"{name} is {state['State']}", "deploy the stack again")
         return
     fed = functions.list_event_source_mappings(
-        FunctionName=name, EventSourceArn=patient.queue_attributes("ScreenQueueUrl")["QueueArn"]
+        FunctionName=name, EventSourceArn=deployed.queue_attributes("ScreenQueueUrl")["QueueArn"]
     )["EventSourceMappings"]
     if any(each["State"] in ("Enabled", "Enabling", "Updating", "Creating") for each in fed):
         yield Finding("function", State.OK, f"{name} takes uploads from the queue")
@@ -212,12 +214,14 @@ def function(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def secret(patient: Patient) -> Iterator[Finding]:
+def secret(deployed: DeployedStack) -> Iterator[Finding]:
     """Whether there is a key where the detector needs one."""
-    arn = patient.parameter("DetectorApiKeySecretArn")
+    arn = deployed.parameter("DetectorApiKeySecretArn")
     if not arn:
         return
-    yield _secret_finding(patient.client("secretsmanager").get_secret_value(SecretId=arn).get("SecretString"))
+    yield _secret_finding(
+        deployed.client("secretsmanager").get_secret_value(SecretId=arn).get("SecretString")
+    )
 
 
 def _secret_finding(key: str | None) -> Finding:
@@ -235,12 +239,12 @@ def _secret_finding(key: str | None) -> Finding:
     return Finding("detector key", State.OK, "the secret holds a key")
 
 
-def detector(patient: Patient) -> Iterator[Finding]:
+def detector(deployed: DeployedStack) -> Iterator[Finding]:
     """Whether the detector answers, and takes the key. A server is asked something that it refuses without judging."""
-    base = patient.parameter("Detector", SELF_HOSTED)
+    base = deployed.parameter("Detector", SELF_HOSTED)
     if base == SELF_HOSTED:
-        state = patient.client("lambda").get_function_configuration(
-            FunctionName=patient.stack.output("ScreenFunctionName")
+        state = deployed.client("lambda").get_function_configuration(
+            FunctionName=deployed.stack.output("ScreenFunctionName")
         )
         if len(state.get("Layers", [])) > 1:
             yield Finding("detector", State.OK, "self-hosted, with its layer")
@@ -249,9 +253,9 @@ def detector(patient: Patient) -> Iterator[Finding]:
                 "detector", State.FAILED, "self-hosted, without its layer", "deploy the stack again"
             )
         return
-    arn, key = patient.parameter("DetectorApiKeySecretArn"), None
+    arn, key = deployed.parameter("DetectorApiKeySecretArn"), None
     if arn:
-        key = patient.client("secretsmanager").get_secret_value(SecretId=arn).get("SecretString", "").strip()
+        key = deployed.client("secretsmanager").get_secret_value(SecretId=arn).get("SecretString", "").strip()
     yield ask(base, key)
 
 
@@ -305,9 +309,9 @@ def ask(base: str, key: str | None, *, transport: httpx.BaseTransport | None = N
     )
 
 
-def table(patient: Patient) -> Iterator[Finding]:
+def table(deployed: DeployedStack) -> Iterator[Finding]:
     """Whether verdicts can be written, asked for by verdict, expire and be restored."""
-    dynamodb, name = patient.client("dynamodb"), patient.stack.output("VerdictTableName")
+    dynamodb, name = deployed.client("dynamodb"), deployed.stack.output("VerdictTableName")
     found = dynamodb.describe_table(TableName=name)["Table"]
     indexes = {
         index["IndexName"]: index.get("IndexStatus", "ACTIVE")
@@ -333,9 +337,9 @@ def table(patient: Patient) -> Iterator[Finding]:
         yield Finding("table recovery", State.WARNING, "no point-in-time recovery", "deploy the stack again")
 
 
-def dead_letters(patient: Patient) -> Iterator[Finding]:
+def dead_letters(deployed: DeployedStack) -> Iterator[Finding]:
     """Whether uploads were given up."""
-    count = int(patient.queue_attributes("DeadLetterQueueUrl").get("ApproximateNumberOfMessages", 0))
+    count = int(deployed.queue_attributes("DeadLetterQueueUrl").get("ApproximateNumberOfMessages", 0))
     if count:
         yield Finding(
             "dead letters",
@@ -347,16 +351,16 @@ def dead_letters(patient: Patient) -> Iterator[Finding]:
         yield Finding("dead letters", State.OK, "none")
 
 
-def alarms(patient: Patient) -> Iterator[Finding]:
+def alarms(deployed: DeployedStack) -> Iterator[Finding]:
     """Whether the alarms are there and quiet, and somebody hears them."""
-    pages = patient.client("cloudformation").get_paginator("list_stack_resources")
+    pages = deployed.client("cloudformation").get_paginator("list_stack_resources")
     names = [
         resource["PhysicalResourceId"]
-        for page in pages.paginate(StackName=patient.stack.name)
+        for page in pages.paginate(StackName=deployed.stack.name)
         for resource in page["StackResourceSummaries"]
         if resource["ResourceType"] == "AWS::CloudWatch::Alarm"
     ]
-    found = patient.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"] if names else []
+    found = deployed.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"] if names else []
     ringing = [alarm["AlarmName"] for alarm in found if alarm["StateValue"] == "ALARM"]
     muted = [alarm["AlarmName"] for alarm in found if not alarm.get("ActionsEnabled", True)]
     if len(found) < len(names) or not names:
@@ -379,11 +383,11 @@ def alarms(patient: Patient) -> Iterator[Finding]:
             "deploy with NotificationEmail, or subscribe to the failure topic",
         ),
     ):
-        yield _subscribers(patient, output, check, advice)
+        yield _subscribers(deployed, output, check, advice)
 
 
-def _subscribers(patient: Patient, output: str, check: str, advice: str) -> Finding:
-    answer = patient.client("sns").list_subscriptions_by_topic(TopicArn=patient.stack.output(output))
+def _subscribers(deployed: DeployedStack, output: str, check: str, advice: str) -> Finding:
+    answer = deployed.client("sns").list_subscriptions_by_topic(TopicArn=deployed.stack.output(output))
     arns = [subscription["SubscriptionArn"] for subscription in answer["Subscriptions"]]
     pending = sum(not arn.startswith("arn:") for arn in arns)
     if len(arns) > pending:
@@ -411,17 +415,17 @@ CHECKS: tuple[tuple[Check, str], ...] = (
 """Every check, and the permissions that it needs."""
 
 
-def examine(access: Access) -> Iterator[Finding]:
+def run_checks(access: Access) -> Iterator[Finding]:
     """All findings, as they are made. A check that cannot be done is a finding too.
 
     Raises:
         AwsError: the stack cannot be found at all.
     """
-    patient = Patient(access)
+    deployed = DeployedStack(access)
     for check, needs in CHECKS:
         try:
             with translated("look", needs=needs):
-                yield from check(patient)
+                yield from check(deployed)
         except AwsError as error:
             yield Finding(check.__name__.replace("_", " "), State.UNKNOWN, str(error), "")
 

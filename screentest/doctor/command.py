@@ -11,11 +11,11 @@ import typer
 
 from screentest.aws import Access, AwsError, translated
 from screentest.display import printable
-from screentest.doctor.checks import Finding, State, examine
+from screentest.doctor.checks import Finding, State, run_checks
 from screentest.doctor.eventbridge import apply, plan
 
 STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "bold red", State.UNKNOWN: "magenta"}
-SICK, BLIND = 1, 2
+UNHEALTHY, INCONCLUSIVE = 1, 2
 
 
 def diagnose(access: Access, *, as_json: bool) -> int:
@@ -25,14 +25,14 @@ def diagnose(access: Access, *, as_json: bool) -> int:
         AwsError: there is no such stack.
     """
     findings = []
-    for finding in examine(access):
+    for finding in run_checks(access):
         findings.append(finding)
         if as_json:
             typer.echo(json.dumps(dataclasses.asdict(finding)))
     if not as_json:
         show(findings)
     states = {finding.state for finding in findings}
-    return SICK if State.FAILED in states else BLIND if State.UNKNOWN in states else 0
+    return UNHEALTHY if State.FAILED in states else INCONCLUSIVE if State.UNKNOWN in states else 0
 
 
 def show(findings: list[Finding]) -> None:
@@ -78,7 +78,7 @@ def enable_eventbridge(access: Access, *, yes: bool, confirm: Callable[[str], bo
             raise AwsError("nothing was written: answer on a terminal, or add --yes")
         if not (confirm or typer.confirm)("Write this?"):
             typer.echo("Nothing was written.")
-            return BLIND
+            return INCONCLUSIVE
     apply(access.client("s3"), change)
     typer.echo("Done. New uploads are screened from now on; for earlier ones: screentest backfill.")
     return 0

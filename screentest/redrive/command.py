@@ -18,7 +18,14 @@ from rich.text import Text
 
 from screentest.aws import Access, AwsError
 from screentest.display import duration, error_console, printable
-from screentest.redrive.letters import RECEIVE_BATCH, Codes, DeadLetters, Filters, Letter, parse_age
+from screentest.redrive.dead_letters import (
+    RECEIVE_BATCH,
+    Codes,
+    DeadLetter,
+    DeadLetterQueue,
+    Filters,
+    parse_age,
+)
 
 QUEUES = (("DeadLetterQueueUrl", "ScreenQueueUrl"), ("BackfillDeadLetterQueueUrl", "BackfillQueueUrl"))
 """Outputs of the stack: each dead-letter queue, and where its messages go back to."""
@@ -73,18 +80,20 @@ class Options:
 
 @dataclass(slots=True)
 class _Tally:
-    """What became of the letters."""
+    """What became of the dead letters."""
 
     chosen: Counter[str] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, Letter] = field(default_factory=dict)
+    examples: dict[str, DeadLetter] = field(default_factory=dict)
     oldest: dict[str, float] = field(default_factory=dict)
     failed: int = 0
 
-    def choose(self, letter: Letter) -> None:
-        self.chosen[letter.code] += 1
-        self.examples.setdefault(letter.code, letter)
-        self.oldest[letter.code] = min(letter.sent, self.oldest.get(letter.code, letter.sent))
+    def choose(self, dead_letter: DeadLetter) -> None:
+        self.chosen[dead_letter.code] += 1
+        self.examples.setdefault(dead_letter.code, dead_letter)
+        self.oldest[dead_letter.code] = min(
+            dead_letter.sent, self.oldest.get(dead_letter.code, dead_letter.sent)
+        )
 
 
 def run(access: Access, options: Options) -> int:
@@ -102,8 +111,8 @@ def run(access: Access, options: Options) -> int:
     remarks = error_console()
     tally = _Tally()
     for dead, origin in QUEUES:
-        letters = DeadLetters(sqs, url=stack.output(dead), origin=stack.output(origin), codes=codes)
-        _go_through(letters, options, tally, remarks)
+        dead_letters = DeadLetterQueue(sqs, url=stack.output(dead), origin=stack.output(origin), codes=codes)
+        _go_through(dead_letters, options, tally, remarks)
     if options.json_output:
         typer.echo(json.dumps(_summary(tally, options)))
     else:
@@ -111,44 +120,44 @@ def run(access: Access, options: Options) -> int:
     return 1 if tally.failed else 0
 
 
-def _go_through(letters: DeadLetters, options: Options, tally: _Tally, remarks: Console) -> None:
+def _go_through(dead_letters: DeadLetterQueue, options: Options, tally: _Tally, remarks: Console) -> None:
     # Receipts alone: a dead-letter queue can be long, and a message large.
     kept: list[str] = []
-    batch: list[Letter] = []
+    batch: list[DeadLetter] = []
 
     def put_back() -> None:
-        left = letters.put_back(batch)
+        left = dead_letters.put_back(batch)
         tally.failed += len(left)
-        kept.extend(letter.receipt for letter in left)
+        kept.extend(dead_letter.receipt for dead_letter in left)
         batch.clear()
 
     reading = track(
-        letters.read(),
+        dead_letters.read(),
         description="reading dead letters",
-        total=letters.count(),
+        total=dead_letters.count(),
         console=remarks,
         transient=True,
         disable=not remarks.is_terminal,
     )
     try:
-        for letter in reading:
+        for dead_letter in reading:
             full = options.limit is not None and tally.chosen.total() >= options.limit
-            if full or not options.filters.matches(letter):
-                tally.left[letter.code] += 1
-                kept.append(letter.receipt)
+            if full or not options.filters.matches(dead_letter):
+                tally.left[dead_letter.code] += 1
+                kept.append(dead_letter.receipt)
             elif options.dry_run:
-                tally.choose(letter)
-                kept.append(letter.receipt)
+                tally.choose(dead_letter)
+                kept.append(dead_letter.receipt)
             else:
-                tally.choose(letter)
-                batch.append(letter)
+                tally.choose(dead_letter)
+                batch.append(dead_letter)
                 if len(batch) == RECEIVE_BATCH:
                     put_back()
         if batch:
             put_back()
     finally:
         try:
-            letters.release(kept + [letter.receipt for letter in batch])
+            dead_letters.release(kept + [dead_letter.receipt for dead_letter in batch])
         except AwsError as error:
             remarks.print(str(error), style="dim", markup=False, soft_wrap=True)
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from screentest.aws import AwsError
-from screentest.redrive.letters import NO_CODE, Codes, DeadLetters, Filters, Letter, parse_age
+from screentest.redrive.dead_letters import NO_CODE, Codes, DeadLetter, DeadLetterQueue, Filters, parse_age
 from screentest.screening.models import ObjectRef
 from screentest.screening.queue import CODE_ATTRIBUTE, REDRIVEN_ATTRIBUTE
 from screentest.screening.table import encode
@@ -55,8 +55,8 @@ class Queues:
             ],
         )
 
-    def letters(self, client: Any = None) -> DeadLetters:
-        return DeadLetters(
+    def dead_letters(self, client: Any = None) -> DeadLetterQueue:
+        return DeadLetterQueue(
             client or self.sqs,
             url=self.dead,
             origin=self.origin,
@@ -86,12 +86,12 @@ def queues(moto: str) -> Queues:
 def test_looking_changes_nothing(queues: Queues) -> None:
     for n in range(25):
         queues.bury(event(f"emo/1x1/{n}.jpg"), "InvalidApiKey")
-    letters = queues.letters()
-    seen = list(letters.read())
-    letters.release([letter.receipt for letter in seen])
-    assert {letter.refs[0].key for letter in seen} == {f"emo/1x1/{n}.jpg" for n in range(25)}
-    assert {letter.code for letter in seen} == {"InvalidApiKey"}
-    assert len(list(letters.read())) == 25, "released, so that the next look sees them at once"
+    dead_letters = queues.dead_letters()
+    seen = list(dead_letters.read())
+    dead_letters.release([dead_letter.receipt for dead_letter in seen])
+    assert {dead_letter.refs[0].key for dead_letter in seen} == {f"emo/1x1/{n}.jpg" for n in range(25)}
+    assert {dead_letter.code for dead_letter in seen} == {"InvalidApiKey"}
+    assert len(list(dead_letters.read())) == 25, "released, so that the next look sees them at once"
     assert queues.bodies(queues.origin) == []
 
 
@@ -99,15 +99,15 @@ def test_put_back_means_sent_with_the_mark_and_deleted(queues: Queues) -> None:
     bodies = {event(f"emo/1x1/{n}.jpg") for n in range(10)}
     for body in bodies:
         queues.bury(body, "InvalidApiKey")
-    letters = queues.letters()
-    assert letters.put_back(list(letters.read())) == []
+    dead_letters = queues.dead_letters()
+    assert dead_letters.put_back(list(dead_letters.read())) == []
     back = queues.bodies(queues.origin)
     assert {message["Body"] for message in back} == bodies
     assert {message["MessageAttributes"][REDRIVEN_ATTRIBUTE]["StringValue"] for message in back} == {
         "2026-09-21T14:13:20.000Z"
     }
     assert all(CODE_ATTRIBUTE not in message["MessageAttributes"] for message in back)
-    assert letters.count() == 0
+    assert dead_letters.count() == 0
 
 
 class Broken:
@@ -131,11 +131,11 @@ class Broken:
 @pytest.mark.parametrize("operation", ["send_message_batch", "delete_message_batch"])
 def test_a_kill_in_between_leaves_a_letter_in_at_least_one_queue(queues: Queues, operation: str) -> None:
     queues.bury(event("emo/1x1/a.jpg"), "InvalidApiKey")
-    letters = queues.letters(Broken(queues.sqs, operation, KeyboardInterrupt()))
-    found = list(letters.read())
+    dead_letters = queues.dead_letters(Broken(queues.sqs, operation, KeyboardInterrupt()))
+    found = list(dead_letters.read())
     with pytest.raises(KeyboardInterrupt):
-        letters.put_back(found)
-    letters.release([letter.receipt for letter in found])
+        dead_letters.put_back(found)
+    dead_letters.release([dead_letter.receipt for dead_letter in found])
     assert len(queues.bodies(queues.dead)) == 1
     assert len(queues.bodies(queues.origin)) == (1 if operation == "delete_message_batch" else 0)
 
@@ -144,11 +144,11 @@ def test_what_the_queue_refuses_stays_a_dead_letter(queues: Queues) -> None:
     for n in range(3):
         queues.bury(event(f"emo/1x1/{n}.jpg"), "InvalidApiKey")
     answer = {"Successful": [{"Id": "1"}], "Failed": [{"Id": "0"}, {"Id": "2"}]}
-    letters = queues.letters(Broken(queues.sqs, "send_message_batch", answer))
-    found = list(letters.read())
-    assert letters.put_back(found) == [found[0], found[2]]
-    assert letters.count() == 0
-    letters.release([found[0].receipt, found[2].receipt])
+    dead_letters = queues.dead_letters(Broken(queues.sqs, "send_message_batch", answer))
+    found = list(dead_letters.read())
+    assert dead_letters.put_back(found) == [found[0], found[2]]
+    assert dead_letters.count() == 0
+    dead_letters.release([found[0].receipt, found[2].receipt])
     assert len(queues.bodies(queues.dead)) == 2
 
 
@@ -170,17 +170,17 @@ def test_a_letter_without_a_code_is_looked_up(queues: Queues, item: dict[str, An
         stored = {"object": "s3://portraits/emo/1x1/a.jpg", "screening": "emo-detect-v1#1x1#-"} | item
         queues.dynamodb.put_item(TableName=queues.table, Item=encode(stored))
     queues.bury(event("emo/1x1/a.jpg"))
-    (letter,) = queues.letters().read()
-    assert letter.code == code
+    (dead_letter,) = queues.dead_letters().read()
+    assert dead_letter.code == code
 
 
 def test_a_letter_that_names_no_object_can_be_seen_too(queues: Queues) -> None:
     queues.bury("not JSON")
-    (letter,) = queues.letters().read()
-    assert (letter.refs, letter.code) == ((), "UnreadableEvent")
+    (dead_letter,) = queues.dead_letters().read()
+    assert (dead_letter.refs, dead_letter.code) == ((), "UnreadableEvent")
 
 
-LETTER = Letter(
+LETTER = DeadLetter(
     "1", "r", "{}", (ObjectRef(bucket="portraits", key="emo/1x1/a.jpg"),), "Throttling", NOW - 7200
 )
 

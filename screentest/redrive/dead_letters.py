@@ -38,7 +38,7 @@ UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """One message of a dead-letter queue.
 
     Attributes:
@@ -57,7 +57,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which letters; every part narrows, None and empty do not.
+    """Which dead letters; every part narrows, None and empty do not.
 
     Attributes:
         sent_before, sent_after: seconds since 1970.
@@ -69,19 +69,19 @@ class Filters:
     sent_before: float | None = None
     sent_after: float | None = None
 
-    def matches(self, letter: Letter) -> bool:
-        """Whether a letter is to be put back. One that names no object is, unless objects are asked for."""
+    def matches(self, dead_letter: DeadLetter) -> bool:
+        """Whether a dead letter is to be put back. One that names no object is, unless objects are asked for."""
         return (
-            (not self.codes or letter.code in self.codes)
-            and (self.bucket is None or any(ref.bucket == self.bucket for ref in letter.refs))
-            and (self.prefix is None or any(ref.key.startswith(self.prefix) for ref in letter.refs))
-            and (self.sent_before is None or letter.sent < self.sent_before)
-            and (self.sent_after is None or letter.sent >= self.sent_after)
+            (not self.codes or dead_letter.code in self.codes)
+            and (self.bucket is None or any(ref.bucket == self.bucket for ref in dead_letter.refs))
+            and (self.prefix is None or any(ref.key.startswith(self.prefix) for ref in dead_letter.refs))
+            and (self.sent_before is None or dead_letter.sent < self.sent_before)
+            and (self.sent_after is None or dead_letter.sent >= self.sent_after)
         )
 
 
 class Codes:
-    """Finds the code of a letter that carries none: the newest error of its objects in the table."""
+    """Finds the code of a dead letter that carries none: the newest error of its objects in the table."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client = client
@@ -110,7 +110,7 @@ class Codes:
         return NO_CODE
 
 
-class DeadLetters:
+class DeadLetterQueue:
     """One dead-letter queue, and the queue where its messages came from."""
 
     def __init__(
@@ -144,8 +144,8 @@ class DeadLetters:
             )
         return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
-    def read(self) -> Iterator[Letter]:
-        """Every letter that can be seen now, each once; hidden from others until `release` or `HIDDEN` seconds.
+    def read(self) -> Iterator[DeadLetter]:
+        """Every dead letter that can be seen now, each once; hidden from others until `release` or `HIDDEN` seconds.
 
         Raises:
             AwsError: the queue may not be read.
@@ -168,10 +168,10 @@ class DeadLetters:
                 seen.add(message["MessageId"])
                 yield self._letter(message)
 
-    def put_back(self, letters: Sequence[Letter]) -> list[Letter]:
-        """Send up to ten letters to their queue, then delete them here. Returns those that were not put back.
+    def put_back(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Send up to ten dead letters to their queue, then delete them here. Returns those that were not put back.
 
-        The attribute that marks them has the pipeline screen a recorded error again. A letter that is sent and not
+        The attribute that marks them has the pipeline screen a recorded error again. A dead_letter that is sent and not
         deleted is in both queues: it is put back twice and screened once.
 
         Raises:
@@ -181,10 +181,10 @@ class DeadLetters:
         entries: Any = [
             {
                 "Id": str(number),
-                "MessageBody": letter.body,
+                "MessageBody": dead_letter.body,
                 "MessageAttributes": {REDRIVEN_ATTRIBUTE: {"DataType": "String", "StringValue": now}},
             }
-            for number, letter in enumerate(letters)
+            for number, dead_letter in enumerate(dead_letters)
         ]
         with translated("put dead letters back", needs=PERMISSIONS):
             answer = self._client.send_message_batch(QueueUrl=self._origin, Entries=entries)
@@ -192,16 +192,16 @@ class DeadLetters:
             gone: set[str] = set()
             if sent:
                 receipts: Any = [
-                    {"Id": str(number), "ReceiptHandle": letter.receipt}
-                    for number, letter in enumerate(letters)
+                    {"Id": str(number), "ReceiptHandle": dead_letter.receipt}
+                    for number, dead_letter in enumerate(dead_letters)
                     if str(number) in sent
                 ]
                 deleted = self._client.delete_message_batch(QueueUrl=self._url, Entries=receipts)
                 gone = {entry["Id"] for entry in deleted.get("Successful", [])}
-        return [letter for number, letter in enumerate(letters) if str(number) not in gone]
+        return [dead_letter for number, dead_letter in enumerate(dead_letters) if str(number) not in gone]
 
     def release(self, receipts: Sequence[str]) -> None:
-        """Let others see letters again that were only looked at.
+        """Let others see dead letters again that were only looked at.
 
         Raises:
             AwsError: the queue may not be changed; they show up by themselves after `HIDDEN` seconds.
@@ -214,13 +214,13 @@ class DeadLetters:
             with translated("release dead letters", needs=PERMISSIONS):
                 self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
 
-    def _letter(self, message: Mapping[str, Any]) -> Letter:
+    def _letter(self, message: Mapping[str, Any]) -> DeadLetter:
         try:
             refs = tuple(events.objects_in_body(message["Body"]))
         except UnreadableEvent:
             refs = ()
         attribute = message.get("MessageAttributes", {}).get(CODE_ATTRIBUTE, {}).get("StringValue")
-        return Letter(
+        return DeadLetter(
             id=message["MessageId"],
             receipt=message["ReceiptHandle"],
             body=message["Body"],
