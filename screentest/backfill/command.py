@@ -6,7 +6,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from screentest.aws import Access, AwsError, translated
 from screentest.backfill import batch_operations as batch
 from screentest.backfill import estimate as estimation
 from screentest.backfill import queue as queues
-from screentest.backfill.selection import Selection, Skip, parse_size, parse_source, stamp, utc
+from screentest.backfill.selection import Selection, Skip, stamp
 from screentest.backfill.sources import Bucket, Verdicts
 from screentest.backfill.state import Job, Jobs, Phase, Request
 from screentest.display import counted, duration, error_console, printable
@@ -47,97 +47,52 @@ INTERRUPTED: Final = 130
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for: a selection to screen, or something to do with a job."""
+    """How a selection is screened.
 
-    selection: Selection | None
-    action: Action | None
-    job_id: str
-    dry_run: bool
-    engine: Literal["batch-operations", "queue"] | None
-    rate: int
-    wait: bool
-    restart: bool
+    Attributes:
+        engine: None for S3 Batch Operations on AWS, the queue elsewhere.
+        rate: objects a second at most, by the queue.
+        state_dir: where jobs of the queue engine are remembered.
+    """
+
     state_dir: Path
-    json_output: bool
-
-    @classmethod
-    def parse(
-        cls,
-        *,
-        source: str | None,
-        dry_run: bool,
-        suffixes: list[str],
-        min_size: str | None,
-        max_size: str | None,
-        since: datetime | None,
-        until: datetime | None,
-        only: list[str],
-        engine: str | None,
-        rate: int | None,
-        wait: bool,
-        restart: bool,
-        state_dir: Path | None,
-        json_output: bool,
-        **actions: str | None,
-    ) -> Options:
-        """Check what belongs together.
-
-        Raises:
-            AwsError: options that contradict one another, or are malformed.
-        """
-        asked = [(name, job) for name, job in actions.items() if job]
-        if len(asked) > 1:
-            raise AwsError(f"one thing at a time: --{asked[0][0]} or --{asked[1][0]}")
-        if asked and (source or dry_run):
-            raise AwsError(f"--{asked[0][0]} JOB takes no address and no --dry-run: the job knows its own")
-        selection = None
-        if source:
-            bucket, prefix = parse_source(source)
-            selection = Selection(
-                bucket=bucket,
-                prefix=prefix,
-                suffixes=tuple(suffixes),
-                min_size=parse_size(min_size, "--min-size"),
-                max_size=parse_size(max_size, "--max-size"),
-                since=utc(since),
-                until=utc(until),
-                only=frozenset(map(Reason, only)),
-            )
-            if selection.since and selection.until and selection.since >= selection.until:
-                raise AwsError("--since is not before --until: nothing can lie between them")
-        action, job_id = asked[0] if asked else (None, "")
-        if action and not re.fullmatch(r"[A-Za-z0-9-]{1,64}", str(job_id)):
-            raise AwsError(f"{job_id!r} is no job: backfill prints the name of each job it starts")
-        return cls(
-            selection=selection,
-            action=action,  # type: ignore[arg-type] # the parameters of this function are named so
-            job_id=str(job_id),
-            dry_run=dry_run,
-            engine=engine,  # type: ignore[arg-type] # an enumeration of the command line
-            rate=rate or queues.RATE,
-            wait=wait,
-            restart=restart,
-            state_dir=state_dir or Path(typer.get_app_dir("screentest")) / "backfill",
-            json_output=json_output,
-        )
+    dry_run: bool = False
+    engine: Literal["batch-operations", "queue"] | None = None
+    rate: int = queues.RATE
+    wait: bool = True
+    restart: bool = False
+    json_output: bool = False
 
 
-def run(access: Access, options: Options) -> int:
-    """Carry it out.
+def run(
+    access: Access, selection: Selection | None, actions: Mapping[Action, str | None], options: Options
+) -> int:
+    """Screen a selection, or act on one job.
+
+    Args:
+        actions: what to do, with the job's name; None for what is not asked.
 
     Returns:
         The exit status: 0 done, 1 some objects could not be screened, 130 interrupted.
 
     Raises:
-        AwsError: it cannot be done.
+        AwsError: it cannot be done, or what is asked contradicts itself.
     """
     command = Backfill(access, options)
-    if options.action:
-        return command.act(options.action)
-    if options.selection is None:
+    asked = [(action, job) for action, job in actions.items() if job]
+    if len(asked) > 1:
+        raise AwsError(f"one thing at a time: --{asked[0][0]} or --{asked[1][0]}")
+    if asked:
+        ((action, job_id),) = asked
+        if selection or options.dry_run:
+            raise AwsError(f"--{action} JOB takes no address and no --dry-run: the job knows its own")
+        if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", job_id):
+            raise AwsError(f"{job_id!r} is no job: backfill prints the name of each job it starts")
+        return command.act(action, job_id)
+    if selection is None:
         bucket = access.stack.outputs.get("UploadBucketName", "BUCKET")
         raise AwsError(f"say what to screen: screentest backfill s3://{bucket}/PREFIX --dry-run")
-    return command.screen(options.selection)
+    return command.screen(selection)
 
 
 class Backfill:
@@ -408,9 +363,8 @@ class Backfill:
 
     # With a job that was started before ----------------------------------------------------------------------
 
-    def act(self, action: Action) -> int:
+    def act(self, action: Action, job_id: str) -> int:
         """Show, pause, resume or cancel a job."""
-        job_id = self._options.job_id
         if not job_id.startswith("backfill-"):
             return self._act_on_batch(action, job_id)
         job = self._jobs.load(job_id)

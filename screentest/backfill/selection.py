@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -96,6 +96,38 @@ class Selection:
     since: datetime | None = None
     until: datetime | None = None
     only: frozenset[Reason] = frozenset(Reason)
+
+    @classmethod
+    def of(
+        cls,
+        source: str,
+        *,
+        suffixes: Sequence[str],
+        min_size: str | None,
+        max_size: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        only: Iterable[str],
+    ) -> Selection:
+        """As the command line has it.
+
+        Raises:
+            AwsError: it contradicts itself, or is malformed.
+        """
+        bucket, prefix = parse_source(source)
+        selection = cls(
+            bucket=bucket,
+            prefix=prefix,
+            suffixes=tuple(suffixes),
+            min_size=parse_size(min_size, "--min-size"),
+            max_size=parse_size(max_size, "--max-size"),
+            since=utc(since),
+            until=utc(until),
+            only=frozenset(map(Reason, only)),
+        )
+        if selection.since and selection.until and selection.since >= selection.until:
+            raise AwsError("--since is not before --until: nothing can lie between them")
+        return selection
 
     @property
     def uri(self) -> str:

@@ -9,15 +9,8 @@ from typing import Annotated
 
 import typer
 
-from screentest.cli.options import (
-    DATES,
-    EndpointUrl,
-    Json,
-    Profile,
-    Region,
-    StackName,
-    exit_on_errors,
-)
+from screentest.aws import Access
+from screentest.cli.options import DATES, Json, stack_command
 
 app = typer.Typer(add_completion=False)
 
@@ -56,8 +49,10 @@ Exit status: 0 done, 1 some could not be screened, 2 it could not be done, 130 i
 """
 
 
-@app.command(epilog=EXAMPLES)
+@stack_command(app, epilog=EXAMPLES)
 def backfill(
+    *,
+    access: Access,
     source: Annotated[
         str | None,
         typer.Argument(metavar="s3://BUCKET/PREFIX", help="What to screen.", show_default=False),
@@ -133,36 +128,31 @@ def backfill(
         ),
     ] = None,
     json_output: Json = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    stack_name: StackName = "screentest",
-) -> None:
+) -> int:
     """Screen what is already in a bucket, without making live uploads wait."""
-    from screentest.aws import Access
     from screentest.backfill.command import Options, run
+    from screentest.backfill.queue import RATE
+    from screentest.backfill.selection import Selection
 
-    with exit_on_errors():
-        access = Access(profile, region, endpoint_url, stack_name)
-        options = Options.parse(
-            source=source,
-            dry_run=dry_run,
+    selection = None
+    if source:
+        selection = Selection.of(
+            source,
             suffixes=suffix or [],
             min_size=min_size,
             max_size=max_size,
             since=since,
             until=until,
-            only=[str(reason) for reason in only or Only],
-            engine=str(engine) if engine else None,
-            rate=rate,
-            wait=wait,
-            restart=restart,
-            status=status,
-            pause=pause,
-            resume=resume,
-            cancel=cancel,
-            state_dir=state_dir,
-            json_output=json_output,
+            only=only or list(Only),
         )
-        code = run(access, options)
-    raise typer.Exit(code)
+    options = Options(
+        state_dir=state_dir or Path(typer.get_app_dir("screentest")) / "backfill",
+        dry_run=dry_run,
+        engine=engine.value if engine else None,
+        rate=rate or RATE,
+        wait=wait,
+        restart=restart,
+        json_output=json_output,
+    )
+    actions = {"status": status, "pause": pause, "resume": resume, "cancel": cancel}
+    return run(access, selection, actions, options)  # type: ignore[arg-type] # keys as `Action` has them

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from screentest.cli.options import EndpointUrl, Json, Profile, Region, StackName, exit_on_errors
+from screentest.aws import Access
+from screentest.cli.options import Json, stack_command
 
 app = typer.Typer(add_completion=False)
 
@@ -23,8 +24,10 @@ Exit status: 0 all is well (warnings allowed), 1 something has failed, 2 somethi
 """
 
 
-@app.command(epilog=EXAMPLES)
+@stack_command(app, epilog=EXAMPLES)
 def doctor(
+    *,
+    access: Access,
     enable_eventbridge: Annotated[
         bool,
         typer.Option(
@@ -34,17 +37,10 @@ def doctor(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Carry out the plan without asking.")] = False,
     json_output: Json = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    stack_name: StackName = "screentest",
-) -> None:
+) -> int:
     """Check a deployed stack: identity, events, permissions, key, detector, table, alarms."""
-    from screentest.aws import Access
     from screentest.doctor import command
 
-    access = Access(profile, region, endpoint_url, stack_name)
-    with exit_on_errors():
-        if enable_eventbridge:
-            raise typer.Exit(command.enable_eventbridge(access, yes=yes))
-        raise typer.Exit(command.diagnose(access, as_json=json_output))
+    if enable_eventbridge:
+        return command.enable_eventbridge(access, yes=yes)
+    return command.diagnose(access, as_json=json_output)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from screentest.cli.options import EndpointUrl, Json, Profile, Region, StackName, exit_on_errors
+from screentest.aws import Access
+from screentest.cli.options import Json, stack_command
 
 app = typer.Typer(add_completion=False)
 
@@ -25,8 +26,10 @@ Exit status: 0 done, 1 some could not be put back, 2 it could not be done.
 """
 
 
-@app.command(epilog=EXAMPLES)
+@stack_command(app, epilog=EXAMPLES)
 def redrive(
+    *,
+    access: Access,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run/--apply", help="Show what would be put back; or do it."),
@@ -46,27 +49,12 @@ def redrive(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many messages.")] = None,
     json_output: Json = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    stack_name: StackName = "screentest",
-) -> None:
+) -> int:
     """Put dead letters back into their queues. Shows what it would do unless told to --apply."""
-    from screentest.aws import Access
-    from screentest.redrive.command import Options, run
+    from screentest.redrive.command import run
+    from screentest.redrive.dead_letters import Filters
 
-    with exit_on_errors():
-        code_ = run(
-            Access(profile, region, endpoint_url, stack_name),
-            Options.parse(
-                dry_run=dry_run,
-                codes=code or [],
-                bucket=bucket,
-                prefix=prefix,
-                older_than=older_than,
-                newer_than=newer_than,
-                limit=limit,
-                json_output=json_output,
-            ),
-        )
-    raise typer.Exit(code_)
+    filters = Filters.since_now(
+        codes=code or [], bucket=bucket, prefix=prefix, older_than=older_than, newer_than=newer_than
+    )
+    return run(access, filters, limit=limit, dry_run=dry_run, json_output=json_output)

@@ -8,19 +8,16 @@ from typing import Annotated
 
 import typer
 
+from screentest.aws import Access
 from screentest.cli.options import (
     Codes,
     DecidedSince,
     DecidedUntil,
-    EndpointUrl,
     Json,
     Lang,
     Models,
-    Profile,
-    Region,
     Source,
-    StackName,
-    exit_on_errors,
+    stack_command,
 )
 
 app = typer.Typer(add_completion=False)
@@ -51,8 +48,10 @@ Exit status: 0 written (even with nothing found), 2 it could not be written.
 """
 
 
-@app.command(epilog=EXAMPLES)
+@stack_command(app, epilog=EXAMPLES)
 def report(
+    *,
+    access: Access,
     source: Source = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The HTML file to write.")] = Path(
         "build/report.html"
@@ -80,30 +79,13 @@ def report(
         str | None, typer.Option(metavar="NAME", help="Verdict table.", show_default="the stack's")
     ] = None,
     json_output: Json = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    stack_name: StackName = "screentest",
 ) -> None:
     """Write a contact sheet: pictures with boxes, verdicts, reasons and advice in one HTML file."""
-    from screentest.aws import Access
     from screentest.reports.command import Target, run
-    from screentest.verdicts.command import Options
+    from screentest.verdicts.query import Question
 
-    with exit_on_errors():
-        options = Options.parse(
-            source=source,
-            verdicts=[str(chosen) for chosen in verdict or []],
-            codes=code or [],
-            models=model or [],
-            since=since,
-            until=until,
-            limit=limit,
-            output="json",
-            table=table,
-        )
-        run(
-            Access(profile, region, endpoint_url, stack_name),
-            options,
-            Target(file=out, title=title, lang=lang.value if lang else None, summary=json_output),
-        )
+    question = Question.of(
+        source=source, verdicts=verdict or [], codes=code or [], models=model or [], since=since, until=until
+    )
+    target = Target(file=out, title=title, lang=lang.value if lang else None, summary=json_output)
+    run(access, question, target, limit=limit, table=table)

@@ -7,18 +7,15 @@ from typing import Annotated
 
 import typer
 
+from screentest.aws import Access
 from screentest.cli.options import (
     Codes,
     DecidedSince,
     DecidedUntil,
-    EndpointUrl,
     Json,
     Models,
-    Profile,
-    Region,
     Source,
-    StackName,
-    exit_on_errors,
+    stack_command,
 )
 
 app = typer.Typer(add_completion=False)
@@ -58,8 +55,10 @@ Exit status: 0 answered (even with nothing found), 2 it could not be answered.
 """
 
 
-@app.command(epilog=EXAMPLES)
+@stack_command(app, epilog=EXAMPLES)
 def verdicts(
+    *,
+    access: Access,
     source: Source = None,
     verdict: Annotated[
         list[Verdict] | None,
@@ -85,27 +84,12 @@ def verdicts(
         typer.Option(metavar="NAME", help="This table instead of the stack's.", show_default=False),
     ] = None,
     json_output: Json = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    stack_name: StackName = "screentest",
 ) -> None:
     """Show verdicts: by object, prefix, verdict, code, model or time."""
-    from screentest.aws import Access
-    from screentest.verdicts.command import Options, run
+    from screentest.verdicts.command import run
+    from screentest.verdicts.query import Question
 
-    with exit_on_errors():
-        run(
-            Access(profile, region, endpoint_url, stack_name),
-            Options.parse(
-                source=source,
-                verdicts=[str(chosen) for chosen in verdict or []],
-                codes=code or [],
-                models=model or [],
-                since=since,
-                until=until,
-                limit=limit,
-                output="json" if json_output else str(output),
-                table=table,
-            ),
-        )
+    question = Question.of(
+        source=source, verdicts=verdict or [], codes=code or [], models=model or [], since=since, until=until
+    )
+    run(access, question, limit=limit, output="json" if json_output else output.value, table=table)

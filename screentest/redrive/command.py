@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,58 +23,12 @@ from screentest.redrive.dead_letters import (
     DeadLetter,
     DeadLetterQueue,
     Filters,
-    parse_age,
 )
 
 QUEUES = (("DeadLetterQueueUrl", "ScreenQueueUrl"), ("BackfillDeadLetterQueueUrl", "BackfillQueueUrl"))
 """Outputs of the stack: each dead-letter queue, and where its messages go back to."""
 
 NARROW = 80
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What was asked for."""
-
-    dry_run: bool
-    filters: Filters
-    limit: int | None
-    json_output: bool
-
-    @classmethod
-    def parse(
-        cls,
-        *,
-        dry_run: bool,
-        codes: list[str],
-        bucket: str | None,
-        prefix: str | None,
-        older_than: str | None,
-        newer_than: str | None,
-        limit: int | None,
-        json_output: bool,
-        clock: Callable[[], float] = time.time,
-    ) -> Options:
-        """Check what was asked.
-
-        Raises:
-            AwsError: an age is malformed.
-        """
-        older = parse_age(older_than, "--older-than")
-        newer = parse_age(newer_than, "--newer-than")
-        now = clock()
-        return cls(
-            dry_run=dry_run,
-            filters=Filters(
-                codes=frozenset(codes),
-                bucket=bucket,
-                prefix=prefix,
-                sent_before=None if older is None else now - older,
-                sent_after=None if newer is None else now - newer,
-            ),
-            limit=limit,
-            json_output=json_output,
-        )
 
 
 @dataclass(slots=True)
@@ -96,7 +49,14 @@ class _Tally:
         )
 
 
-def run(access: Access, options: Options) -> int:
+def run(
+    access: Access,
+    filters: Filters,
+    *,
+    limit: int | None = None,
+    dry_run: bool = True,
+    json_output: bool = False,
+) -> int:
     """Look at the dead letters, and put those back that are asked for.
 
     Returns:
@@ -112,15 +72,23 @@ def run(access: Access, options: Options) -> int:
     tally = _Tally()
     for dead, origin in QUEUES:
         dead_letters = DeadLetterQueue(sqs, url=stack.output(dead), origin=stack.output(origin), codes=codes)
-        _go_through(dead_letters, options, tally, remarks)
-    if options.json_output:
-        typer.echo(json.dumps(_summary(tally, options)))
+        _go_through(dead_letters, filters, tally, remarks, limit=limit, dry_run=dry_run)
+    if json_output:
+        typer.echo(json.dumps(_summary(tally, dry_run=dry_run)))
     else:
-        _show(tally, options, Console(highlight=False), remarks)
+        _show(tally, Console(highlight=False), remarks, dry_run=dry_run)
     return 1 if tally.failed else 0
 
 
-def _go_through(dead_letters: DeadLetterQueue, options: Options, tally: _Tally, remarks: Console) -> None:
+def _go_through(
+    dead_letters: DeadLetterQueue,
+    filters: Filters,
+    tally: _Tally,
+    remarks: Console,
+    *,
+    limit: int | None,
+    dry_run: bool,
+) -> None:
     # Receipts alone: a dead-letter queue can be long, and a message large.
     kept: list[str] = []
     batch: list[DeadLetter] = []
@@ -141,11 +109,11 @@ def _go_through(dead_letters: DeadLetterQueue, options: Options, tally: _Tally, 
     )
     try:
         for dead_letter in reading:
-            full = options.limit is not None and tally.chosen.total() >= options.limit
-            if full or not options.filters.matches(dead_letter):
+            full = limit is not None and tally.chosen.total() >= limit
+            if full or not filters.matches(dead_letter):
                 tally.left[dead_letter.code] += 1
                 kept.append(dead_letter.receipt)
-            elif options.dry_run:
+            elif dry_run:
                 tally.choose(dead_letter)
                 kept.append(dead_letter.receipt)
             else:
@@ -162,11 +130,11 @@ def _go_through(dead_letters: DeadLetterQueue, options: Options, tally: _Tally, 
             remarks.print(str(error), style="dim", markup=False, soft_wrap=True)
 
 
-def _summary(tally: _Tally, options: Options) -> dict[str, Any]:
+def _summary(tally: _Tally, *, dry_run: bool) -> dict[str, Any]:
     return {
-        "dry_run": options.dry_run,
+        "dry_run": dry_run,
         "chosen": tally.chosen.total(),
-        "put_back": 0 if options.dry_run else tally.chosen.total() - tally.failed,
+        "put_back": 0 if dry_run else tally.chosen.total() - tally.failed,
         "failed": tally.failed,
         "left": tally.left.total(),
         "by_code": dict(tally.chosen),
@@ -174,7 +142,7 @@ def _summary(tally: _Tally, options: Options) -> dict[str, Any]:
     }
 
 
-def _show(tally: _Tally, options: Options, out: Console, remarks: Console) -> None:
+def _show(tally: _Tally, out: Console, remarks: Console, *, dry_run: bool) -> None:
     if not tally.chosen:
         others = f"; {tally.left.total():,} others are not asked for" if tally.left else ""
         out.print(f"no dead letter to put back{others}", soft_wrap=True)
@@ -195,7 +163,7 @@ def _show(tally: _Tally, options: Options, out: Console, remarks: Console) -> No
     out.print(table)
     if tally.left:
         out.print(f"{tally.left.total():,} others are not asked for and stay")
-    if options.dry_run:
+    if dry_run:
         remarks.print(
             "nothing was put back yet: mend the cause, then repeat the command with --apply",
             style="dim",

@@ -69,6 +69,32 @@ class Filters:
     sent_before: float | None = None
     sent_after: float | None = None
 
+    @classmethod
+    def since_now(
+        cls,
+        *,
+        codes: Sequence[str],
+        bucket: str | None,
+        prefix: str | None,
+        older_than: str | None,
+        newer_than: str | None,
+        clock: Callable[[], float] = time.time,
+    ) -> Filters:
+        """The same with ages in place of times, as 30m, 2h or 3d.
+
+        Raises:
+            AwsError: an age is malformed.
+        """
+        older, newer = parse_age(older_than, "--older-than"), parse_age(newer_than, "--newer-than")
+        now = clock()
+        return cls(
+            codes=frozenset(codes),
+            bucket=bucket,
+            prefix=prefix,
+            sent_before=None if older is None else now - older,
+            sent_after=None if newer is None else now - newer,
+        )
+
     def matches(self, dead_letter: DeadLetter) -> bool:
         """Whether a dead letter is to be put back. One that names no object is, unless objects are asked for."""
         return (

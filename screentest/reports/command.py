@@ -14,8 +14,7 @@ from screentest.display import counted, error_console, printable
 from screentest.reports.sheet import ContactSheet
 from screentest.reports.stored import entries
 from screentest.screening.reasons import Language
-from screentest.verdicts.command import Options
-from screentest.verdicts.query import PENDING, VerdictReader
+from screentest.verdicts.query import PENDING, Question, VerdictReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Target:
     summary: bool = False
 
 
-def run(access: Access, options: Options, target: Target) -> int:
+def run(access: Access, question: Question, target: Target, *, limit: int, table: str | None) -> int:
     """Write the sheet; returns the number of screenings on it.
 
     Raises:
@@ -46,19 +45,17 @@ def run(access: Access, options: Options, target: Target) -> int:
     def remark(text: str) -> None:
         remarks.print(text, style="dim", markup=False, soft_wrap=True)
 
-    table = options.table or access.stack.output("VerdictTableName")
+    table = table or access.stack.output("VerdictTableName")
     reader = VerdictReader(access.client("dynamodb"), table, remark)
-    items = (
-        item
-        for item in reader.read(options.question, options.limit)
-        if item.get("verdict", PENDING) != PENDING
-    )
-    subject = options.question.address or table
+    items = (item for item in reader.read(question, limit) if item.get("verdict", PENDING) != PENDING)
+    subject = question.address or table
     title = target.title or f"Screenings of {printable(subject)}"
     without, denied = 0, 0
     try:
         with (
-            ContactSheet(target.file, title=title, lang=target.lang, subtitle=_subtitle(options)) as sheet,
+            ContactSheet(
+                target.file, title=title, lang=target.lang, subtitle=_subtitle(question, limit)
+            ) as sheet,
             Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
@@ -70,7 +67,7 @@ def run(access: Access, options: Options, target: Target) -> int:
             ) as progress,
             translated("read the pictures", needs="s3:GetObject and s3:GetObjectVersion on the bucket"),
         ):
-            task = progress.add_task("pictures", total=options.limit or None)
+            task = progress.add_task("pictures", total=limit or None)
             for entry in entries(items, access.client("s3")):
                 sheet.add(entry)
                 without += entry.picture is None
@@ -94,14 +91,13 @@ def run(access: Access, options: Options, target: Target) -> int:
     return sheet.count
 
 
-def _subtitle(options: Options) -> str:
-    question = options.question
+def _subtitle(question: Question, limit: int) -> str:
     parts = [
         *sorted(question.verdicts),
         *question.codes,
         *sorted(question.models),
         question.since and f"since {question.since:%Y-%m-%d %H:%M} UTC",
         question.until and f"until {question.until:%Y-%m-%d %H:%M} UTC",
-        options.limit and f"the newest {options.limit}",
+        limit and f"the newest {limit}",
     ]
     return ", ".join(part for part in parts if part)

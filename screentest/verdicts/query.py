@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from screentest.aws import translated
-from screentest.backfill.selection import stamp
+from screentest.aws import AwsError, translated
+from screentest.backfill.selection import parse_source, stamp, utc
 from screentest.screening.models import Verdict
 from screentest.screening.table import decode
 
@@ -45,6 +45,38 @@ class Question:
     models: frozenset[str] = frozenset()
     since: datetime | None = None
     until: datetime | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        source: str | None,
+        verdicts: Iterable[str],
+        codes: Iterable[str],
+        models: Iterable[str],
+        since: datetime | None,
+        until: datetime | None,
+    ) -> Question:
+        """As the command line has it.
+
+        Raises:
+            AwsError: it contradicts itself, or is malformed.
+        """
+        if source:
+            parse_source(source)
+        asked = cls(
+            address=source or "",
+            verdicts=frozenset(map(str, verdicts)),
+            codes=tuple(codes),
+            models=frozenset(models),
+            since=utc(since),
+            until=utc(until),
+        )
+        if asked.since and asked.until and asked.since >= asked.until:
+            raise AwsError("--since is not before --until: nothing can lie between them")
+        if asked.codes and asked.verdicts and not {Verdict.REJECT, Verdict.ERROR} & asked.verdicts:
+            raise AwsError("only rejections and errors have a code: leave --code or --verdict out")
+        return asked
 
     @property
     def decided(self) -> list[str]:

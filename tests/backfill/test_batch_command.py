@@ -14,6 +14,8 @@ from botocore.stub import ANY, Stubber
 
 from screentest.aws import Access, AwsError
 from screentest.backfill.command import Options, run
+from screentest.backfill.selection import Selection
+from screentest.screening.backfill import Reason
 
 ACCOUNT = "123456789012"
 JOB = "f3cc4f60-61f6-4a2b-8a21-d07600c373ce"
@@ -79,28 +81,11 @@ def aws() -> Iterator[Aws]:
         yield Aws(stack)
 
 
+SELECTION = Selection("portraits", "emo/", only=frozenset({Reason.NEW, Reason.ERROR}))
+
+
 def options(tmp_path: Path, **changes: Any) -> Options:
-    given: dict[str, Any] = {
-        "source": "s3://portraits/emo/",
-        "dry_run": False,
-        "suffixes": [],
-        "min_size": None,
-        "max_size": None,
-        "since": None,
-        "until": None,
-        "only": ["new", "error"],
-        "engine": None,
-        "rate": None,
-        "wait": True,
-        "restart": False,
-        "state_dir": tmp_path,
-        "json_output": True,
-        "status": None,
-        "pause": None,
-        "resume": None,
-        "cancel": None,
-    }
-    return Options.parse(**given | changes)
+    return Options(**{"state_dir": tmp_path, "json_output": True} | changes)
 
 
 def described(status: str, total: int = 0, succeeded: int = 0, failed: int = 0) -> dict[str, Any]:
@@ -122,7 +107,7 @@ def test_on_aws_a_job_is_created_and_followed_to_its_end(
     aws.expect("s3control", "create_job", {"JobId": JOB}, request)
     aws.expect("s3control", "describe_job", described("Complete", 10, 10 - failed, failed))
 
-    assert run(aws.access, options(tmp_path)) == status
+    assert run(aws.access, SELECTION, {}, options(tmp_path)) == status
 
     aws.all_called()
     said = capsys.readouterr()
@@ -144,7 +129,7 @@ def test_without_waiting_it_says_how_the_job_stands(
     aws.expect_no_reservation()
     aws.expect("s3control", "create_job", {"JobId": JOB})
     aws.expect("s3control", "describe_job", described("New"))
-    assert run(aws.access, options(tmp_path, wait=False, json_output=False)) == 0
+    assert run(aws.access, SELECTION, {}, options(tmp_path, wait=False, json_output=False)) == 0
     aws.all_called()
     assert f"job {JOB}: New" in capsys.readouterr().out
 
@@ -152,7 +137,7 @@ def test_without_waiting_it_says_how_the_job_stands(
 def test_a_job_is_cancelled_by_its_name(aws: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     aws.expect("s3control", "update_job_status", {"JobId": JOB, "Status": "Cancelling"})
     aws.expect("s3control", "describe_job", described("Cancelling", 10, 4))
-    assert run(aws.access, options(tmp_path, source=None, cancel=JOB, json_output=False)) == 0
+    assert run(aws.access, None, {"cancel": JOB}, options(tmp_path, json_output=False)) == 0
     aws.all_called()
     assert "Cancelling" in capsys.readouterr().out
 
@@ -160,10 +145,10 @@ def test_a_job_is_cancelled_by_its_name(aws: Aws, tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize("action", ["pause", "resume"])
 def test_such_a_job_knows_no_pause(aws: Aws, tmp_path: Path, action: str) -> None:
     with pytest.raises(AwsError, match="knows no pause"):
-        run(aws.access, options(tmp_path, source=None, **{action: JOB}))
+        run(aws.access, None, {action: JOB}, options(tmp_path))
 
 
 def test_a_stack_of_before_says_to_deploy_again(aws: Aws, tmp_path: Path) -> None:
     aws.access.stack.outputs.pop("BackfillFunctionArn")
     with pytest.raises(AwsError, match="deployed from an older template"):
-        run(aws.access, options(tmp_path))
+        run(aws.access, SELECTION, {}, options(tmp_path))
