@@ -104,11 +104,12 @@ check: setup .checkov/.installed ## Format, lint, types, template, workflows
 	@$(BIN)/cfn-lint --template template.yaml --regions ALL_REGIONS
 	@$(BIN)/python tests/template/scan.py
 	@.checkov/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@.checkov/bin/check-jsonschema --quiet --builtin-schema vendor.github-actions action.yml
 	@.checkov/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	@.checkov/bin/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	@.checkov/bin/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	@.checkov/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
-	@.checkov/bin/zizmor --quiet --offline --no-progress .github
+	@.checkov/bin/zizmor --quiet --offline --no-progress .github action.yml
 
 bench: setup $(HOST_BUILD) ## Run the benchmarks, each beside what it is compared with
 	@set -e; for benchmark in $(filter-out benchmarks/soak.py,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$benchmark"; $(BIN)/python $$benchmark; done

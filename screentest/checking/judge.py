@@ -160,6 +160,7 @@ class Judge:
     ) -> None:
         self._settings = settings
         self._explained = settings.explain or settings.report is not None or not settings.json_lines
+        self._explained |= settings.junit is not None or settings.sarif is not None
         self._objects = Objects()
         self._sleep = sleep
         self._pictures: LocalPictures | None = None

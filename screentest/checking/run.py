@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from screentest import networks
+from screentest.checking.exports import Exports
 from screentest.checking.judge import Judge, Judgement
 from screentest.checking.output import JsonOutput, Output, TextOutput
 from screentest.checking.report import Report
@@ -51,6 +52,7 @@ def run(
     output: Output = (
         JsonOutput(settings, screen, err) if settings.json_lines else TextOutput(settings, screen, err)
     )
+    exports = Exports(settings)
     counts: Counter[str] = Counter()
     with ExitStack() as stack:
         judging = stack.enter_context(judge or _judge(settings))
@@ -59,10 +61,12 @@ def run(
         for judgement in _in_order(judging.judge, expand(settings.paths), settings.workers):
             counts[judgement.verdict] += 1
             output.judgement(judgement)
+            exports.add(judgement)
             if report:
                 report.add(judgement)
             step()
     output.summary(counts)
+    exports.write()
     if not counts or counts["error"]:
         return NOT_JUDGED
     return REJECTED if counts["reject"] else PASSED

@@ -37,6 +37,8 @@ class CheckSettings:
         profiles: files or names of detectors that judge in this process besides the built-in ones.
         ratio: as given; `None` leaves it to the model.
         report: folder of the contact sheet.
+        junit: file for the verdicts as JUnit's XML.
+        sarif: file for the rejections as SARIF.
         detector: base URL of a remote server; `None` judges in this process.
         api_key: for the remote server.
         lang: of reasons and advice; `None` is English here and the browser's in a report.
@@ -53,6 +55,8 @@ class CheckSettings:
     json_lines: bool = False
     explain: bool = False
     report: Path | None = None
+    junit: Path | None = None
+    sarif: Path | None = None
     detector: str | None = None
     api_key: str | None = field(default=None, repr=False)
     allow_private_urls: bool = False

@@ -71,6 +71,13 @@ def check(
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write annotated pictures and a contact sheet here.")
     ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write JUnit XML too, for build servers.")
+    ] = None,
+    sarif: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the rejections as SARIF 2.1.0 too, for code hosts."),
+    ] = None,
     detector: Annotated[
         str | None,
         typer.Option(
@@ -102,6 +109,8 @@ def check(
             json_lines=json_lines,
             explain=explain,
             report=report,
+            junit=junit,
+            sarif=sarif,
             detector=detector,
             api_key=detector_key(),
             allow_private_urls=allow_private_urls,

@@ -6,15 +6,19 @@ import io
 import json
 import os
 import re
+import subprocess
 import sys
 import threading
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import boto3
 import httpx
 import pytest
+import yaml
 from api_doubles import FakeDetect, FakeFetcher, ImageHost, jpeg, passed, rejected
 from PIL import Image
 from rich.cells import cell_len
@@ -28,6 +32,7 @@ from screentest.checking.output import TextOutput
 from screentest.checking.sources import expand
 from screentest.checking.words import reason
 from screentest.cli import app
+from screentest.demo import pictures
 from screentest.detection import Answer, Code, ModelSpec, UnreadablePicture, confined, models
 from screentest.detection.answer import Check, Explanation
 from screentest.detection.api import DetectionApi
@@ -36,6 +41,7 @@ from screentest.detection.api.fetch import MAX_BYTES
 from screentest.detection.api.wsgi import application
 from screentest.detection.vision.runtime import WEIGHTS
 from screentest.screening.reasons import LANGUAGES, explain
+from screentest.stack import REPOSITORY
 
 linux = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="only Linux has limits to decode under"
@@ -590,3 +596,95 @@ def test_the_command_says_why_it_cannot(command: Callable[..., Any], tmp_path: P
     assert result.stdout == ""
     assert "local file" in result.stderr
     assert command(str(tmp_path)).exit_code == 2
+
+
+class TestExports:
+    def exported(self, *paths: str) -> tuple[int, ET.Element, dict[str, Any]]:
+        given = settings(*paths, junit=Path("out/a.xml"), sarif=Path("out/a.sarif"))
+        status, _, _ = checked(given)
+        return status, ET.parse("out/a.xml").getroot(), json.loads(Path("out/a.sarif").read_text())
+
+    def test_a_rejection_fails_and_an_error_breaks(self, folder: Path) -> None:
+        status, root, log = self.exported("album/a.jpg", "album/b.PNG", "absent.jpg")
+        assert status == 2
+        (suite,) = root
+        assert {name: suite.get(name) for name in ("tests", "failures", "errors")} == {
+            "tests": "3",
+            "failures": "1",
+            "errors": "1",
+        }
+        assert [(case.get("name"), [found.tag for found in case]) for case in suite] == [
+            ("album/a.jpg", []),
+            ("album/b.PNG", ["failure"]),
+            ("absent.jpg", ["error"]),
+        ]
+        failure = suite[1][0]
+        assert failure.get("type") == "InvalidFile.FacePose"
+        assert "Look straight" in (failure.text or "")
+        (run,) = log["runs"]
+        assert log["version"] == "2.1.0"
+        (result,) = run["results"]
+        rule = run["tool"]["driver"]["rules"][result["ruleIndex"]]
+        assert rule["id"] == result["ruleId"] == "InvalidFile.FacePose"
+        place = result["locations"][0]["physicalLocation"]
+        assert place["artifactLocation"]["uri"] == "album/b.PNG"
+        (invocation,) = run["invocations"]
+        assert invocation["executionSuccessful"] is False
+        assert len(invocation["toolExecutionNotifications"]) == 1
+
+    def test_hostile_names_and_signed_urls(self, folder: Path) -> None:
+        name = 'album/\x07 <&">\ufffe é.jpg'
+        Path(name).write_bytes(b"reject")
+        _, root, log = self.exported(name, "https://127.0.0.1/x.jpg?X-Amz-Signature=5ec2e7")
+        assert root[0][0].get("name") == 'album/\ufffd <&">\ufffd é.jpg'
+        place = log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+        assert unquote(place["artifactLocation"]["uri"]) == name
+        for file in ("out/a.xml", "out/a.sarif"):
+            assert "5ec2e7" not in Path(file).read_text()
+
+    def test_a_file_that_cannot_be_written_is_one_line(
+        self, folder: Path, command: Callable[..., Any]
+    ) -> None:
+        result = command("album/a.jpg", "--model", "emo", "--json", "--junit", "album/a.jpg/x.xml")
+        assert result.exit_code == 2
+        assert "album/a.jpg/x.xml cannot be written" in result.stderr
+
+    @pytest.mark.parametrize(
+        ("allow", "picture", "status", "rejected"),
+        [("false", "cat", 1, "true"), ("true", "cat", 0, "true"), ("false", "calm_face", 0, "false")],
+    )
+    def test_the_action_s_step(
+        self, tmp_path: Path, allow: str, picture: str, status: int, rejected: str
+    ) -> None:
+        (tmp_path / "a b.jpg").write_bytes(pictures.data(picture))
+        outputs = tmp_path / "outputs"
+        action = yaml.safe_load((REPOSITORY / "action.yml").read_text())
+        step = action["runs"]["steps"][-1]
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PATHS": "a b.jpg\n\n",
+            "MODEL": action["inputs"]["model"]["default"],
+            "RATIO": "",
+            "ALLOW": allow,
+            "OUTPUT": "report",
+            "SCREENTEST": str(Path(sys.executable).parent / "screentest"),
+            "GITHUB_OUTPUT": str(outputs),
+            "GITHUB_ACTION_PATH": str(REPOSITORY),
+        }
+        assert set(step["env"]) <= set(environment)
+        done = subprocess.run(
+            ["bash", "-c", step["run"]],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        assert outputs.read_text() == f"rejected={rejected}\n"
+        assert {path.name for path in (tmp_path / "report").iterdir()} == {
+            "index.html",
+            "pictures",
+            "screentest.xml",
+            "screentest.sarif",
+        }
