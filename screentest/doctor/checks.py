@@ -12,12 +12,23 @@ from urllib.parse import urlsplit
 import httpx
 
 from screentest.aws import Access, AwsError, translated
+from screentest.screening.errors import SettingsError
+from screentest.screening.settings import SELF_HOSTED, Settings
 
 DETECTOR_SECONDS = 10.0
 """For one answer of the detector: it is sent nothing that it would have to judge."""
 
-SELF_HOSTED = "self-hosted"
 INDEX = "by-verdict"
+ALL_UPLOADS = "s3:ObjectCreated:*"
+FUNCTIONS = ("ScreenFunctionName", "BackfillFunctionName")
+PERMISSIONS_ON_OBJECTS = (
+    "s3:GetObject",
+    "s3:GetObjectVersion",
+    "s3:GetObjectTagging",
+    "s3:GetObjectVersionTagging",
+    "s3:PutObjectTagging",
+    "s3:PutObjectVersionTagging",
+)
 
 
 class State(StrEnum):
@@ -125,8 +136,16 @@ def bucket(deployed: DeployedStack) -> Iterator[Finding]:
     if deployed.owns_bucket:
         queue = deployed.queue_attributes("ScreenQueueUrl")["QueueArn"]
         mine = [each for each in told.get("QueueConfigurations", []) if each["QueueArn"] == queue]
-        if mine:
+        whole = [each for each in mine if ALL_UPLOADS in each["Events"] and not _is_filtered(each)]
+        if whole:
             yield Finding("uploads reach the queue", State.OK, "the bucket notifies the queue")
+        elif mine:
+            yield Finding(
+                "uploads reach the queue",
+                State.FAILED,
+                f"the bucket notifies the queue of some uploads only: {_narrowed(mine)}",
+                f"give the queue {ALL_UPLOADS} without a filter again; prefixes are for Routes",
+            )
         else:
             yield Finding(
                 "uploads reach the queue",
@@ -145,6 +164,25 @@ def bucket(deployed: DeployedStack) -> Iterator[Finding]:
         )
 
 
+def _is_filtered(notification: dict[str, Any]) -> bool:
+    return bool(notification.get("Filter", {}).get("Key", {}).get("FilterRules"))
+
+
+def _narrowed(notifications: list[dict[str, Any]]) -> str:
+    return "; ".join(
+        ", ".join(
+            [
+                *each["Events"],
+                *(
+                    f"{rule['Name'].lower()} {rule['Value']}"
+                    for rule in each.get("Filter", {}).get("Key", {}).get("FilterRules", [])
+                ),
+            ]
+        )
+        for each in notifications
+    )
+
+
 def rule(deployed: DeployedStack) -> Iterator[Finding]:
     """For a bucket that the stack does not own: the rule that brings its uploads."""
     if deployed.owns_bucket:
@@ -156,7 +194,14 @@ def rule(deployed: DeployedStack) -> Iterator[Finding]:
     for name in names["RuleNames"]:
         found = events.describe_rule(Name=name)
         if deployed.bucket in found.get("EventPattern", ""):
-            if found["State"].startswith("ENABLED"):
+            if json.loads(found["EventPattern"]) != _uploads_to(deployed.bucket):
+                yield Finding(
+                    "event rule",
+                    State.FAILED,
+                    f"{name} brings other events than this bucket's uploads: its pattern was changed",
+                    "give it the pattern of template.yaml again, or delete it and deploy the stack again",
+                )
+            elif found["State"].startswith("ENABLED"):
                 yield Finding("event rule", State.OK, f"{name} is on")
             else:
                 yield Finding(
@@ -166,6 +211,14 @@ def rule(deployed: DeployedStack) -> Iterator[Finding]:
     yield Finding(
         "event rule", State.FAILED, "no rule brings this bucket's uploads", "deploy the stack again"
     )
+
+
+def _uploads_to(bucket: str) -> dict[str, Any]:
+    return {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {"bucket": {"name": [bucket]}},
+    }
 
 
 def queue_policy(deployed: DeployedStack) -> Iterator[Finding]:
@@ -185,8 +238,20 @@ def queue_policy(deployed: DeployedStack) -> Iterator[Finding]:
         yield Finding(
             "queue policy", State.FAILED, f"{sender} may not send to the queue", "deploy the stack again"
         )
-    waiting = int(attributes.get("ApproximateNumberOfMessages", 0))
-    yield Finding("waiting uploads", State.OK, f"{waiting:,} in the queue")
+    waiting, hidden = _waiting(attributes)
+    yield Finding(
+        "waiting uploads",
+        State.OK,
+        f"{waiting:,} in the queue, {hidden:,} being screened or tried again later",
+    )
+
+
+def _waiting(attributes: dict[str, str]) -> tuple[int, int]:
+    """Messages that can be received, and those that are hidden or delayed just now; both approximate."""
+    hidden = ("ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
+    return int(attributes.get("ApproximateNumberOfMessages", 0)), sum(
+        int(attributes.get(name, 0)) for name in hidden
+    )
 
 
 def function(deployed: DeployedStack) -> Iterator[Finding]:
@@ -212,6 +277,87 @@ def function(deployed: DeployedStack) -> Iterator[Finding]:
         yield Finding(
             "function", State.FAILED, "nothing takes uploads from the queue", "deploy the stack again"
         )
+
+
+def settings(deployed: DeployedStack) -> Iterator[Finding]:
+    """Whether the functions can start with what their environment says: routes, addresses, numbers."""
+    for function_ in FUNCTIONS:
+        name = deployed.stack.output(function_)
+        configuration = deployed.client("lambda").get_function_configuration(FunctionName=name)
+        try:
+            Settings.read(configuration.get("Environment", {}).get("Variables", {}))
+        except SettingsError as error:
+            yield Finding(
+                "settings",
+                State.FAILED,
+                f"{name} cannot start: {error.message}",
+                "deploy the stack again with the parameter put right",
+            )
+            return
+    yield Finding("settings", State.OK, "the functions' routes and settings can be read")
+
+
+def concurrency(deployed: DeployedStack) -> Iterator[Finding]:
+    """Whether reserved concurrency, which is set outside the stack, stops or slows the functions."""
+    for function_, parameter in zip(FUNCTIONS, ("MaximumConcurrency", "BackfillConcurrency"), strict=True):
+        name = deployed.stack.output(function_)
+        reserved = (
+            deployed.client("lambda")
+            .get_function_concurrency(FunctionName=name)
+            .get("ReservedConcurrentExecutions")
+        )
+        wanted = int(deployed.parameter(parameter, "2"))
+        lift = f"aws lambda delete-function-concurrency --function-name {name}"
+        if reserved is None:
+            yield Finding("concurrency", State.OK, f"{name}: none reserved, {wanted} at a time")
+        elif reserved == 0:
+            yield Finding(
+                "concurrency", State.FAILED, f"{name} is stopped: its reserved concurrency is 0", lift
+            )
+        elif reserved < wanted:
+            yield Finding(
+                "concurrency",
+                State.WARNING,
+                f"{name} may run {reserved} times at once, not {wanted} ({parameter}): that much is reserved",
+                lift,
+            )
+        else:
+            yield Finding("concurrency", State.OK, f"{name}: {reserved} reserved, {wanted} at a time")
+
+
+def permissions(deployed: DeployedStack) -> Iterator[Finding]:
+    """Whether the functions' roles still allow what an upload needs, as IAM's own simulator sees it.
+
+    It knows the roles' policies and boundaries, not the policies of bucket, key and organisation.
+    """
+    partition = deployed.stack.output("FailureTopicArn").split(":")[1]
+    objects = f"arn:{partition}:s3:::{deployed.bucket}/*"
+    tables = deployed.client("dynamodb").describe_table(TableName=deployed.stack.output("VerdictTableName"))
+    needed = (
+        (objects, PERMISSIONS_ON_OBJECTS),
+        (tables["Table"]["TableArn"], ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")),
+        (deployed.stack.output("FailureTopicArn"), ("sns:Publish",)),
+    )
+    for function_ in FUNCTIONS:
+        name = deployed.stack.output(function_)
+        role = deployed.client("lambda").get_function_configuration(FunctionName=name)["Role"]
+        denied = [
+            f"{result['EvalActionName']} on {resource}"
+            for resource, actions in needed
+            for result in deployed.client("iam").simulate_principal_policy(
+                PolicySourceArn=role, ActionNames=list(actions), ResourceArns=[resource]
+            )["EvaluationResults"]
+            if result["EvalDecision"] != "allowed"
+        ]
+        if denied:
+            yield Finding(
+                "permissions",
+                State.FAILED,
+                f"the role of {name} does not allow {', '.join(denied)}",
+                "deploy the stack again, or look at the role's permission boundary",
+            )
+        else:
+            yield Finding("permissions", State.OK, f"the role of {name} allows what an upload needs")
 
 
 def secret(deployed: DeployedStack) -> Iterator[Finding]:
@@ -338,17 +484,26 @@ def table(deployed: DeployedStack) -> Iterator[Finding]:
 
 
 def dead_letters(deployed: DeployedStack) -> Iterator[Finding]:
-    """Whether uploads were given up."""
-    count = int(deployed.queue_attributes("DeadLetterQueueUrl").get("ApproximateNumberOfMessages", 0))
-    if count:
+    """Whether uploads, or objects of a backfill, were given up."""
+    for check, output, what in (
+        ("dead letters", "DeadLetterQueueUrl", "uploads"),
+        ("backfill dead letters", "BackfillDeadLetterQueueUrl", "objects of a backfill"),
+    ):
+        visible, hidden = _waiting(deployed.queue_attributes(output))
+        if not visible + hidden:
+            yield Finding(check, State.OK, "none")
+            continue
+        detail = f"{visible + hidden:,} {what} could not be screened"
+        if hidden:
+            detail += (
+                f"; {hidden:,} of them are hidden for up to ten minutes by a redrive that runs or was killed"
+            )
         yield Finding(
-            "dead letters",
+            check,
             State.WARNING,
-            f"{count:,} uploads could not be screened",
+            detail,
             "see why: screentest verdicts --verdict error; then screentest redrive",
         )
-    else:
-        yield Finding("dead letters", State.OK, "none")
 
 
 def alarms(deployed: DeployedStack) -> Iterator[Finding]:
@@ -406,6 +561,9 @@ CHECKS: tuple[tuple[Check, str], ...] = (
     (rule, "events:ListRuleNamesByTarget and events:DescribeRule"),
     (queue_policy, "sqs:GetQueueAttributes"),
     (function, "lambda:GetFunctionConfiguration and lambda:ListEventSourceMappings"),
+    (settings, "lambda:GetFunctionConfiguration"),
+    (concurrency, "lambda:GetFunctionConcurrency"),
+    (permissions, "lambda:GetFunctionConfiguration, dynamodb:DescribeTable and iam:SimulatePrincipalPolicy"),
     (secret, "secretsmanager:GetSecretValue"),
     (detector, "secretsmanager:GetSecretValue"),
     (table, "dynamodb:DescribeTable, dynamodb:DescribeTimeToLive and dynamodb:DescribeContinuousBackups"),

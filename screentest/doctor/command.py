@@ -53,6 +53,20 @@ def show(findings: list[Finding]) -> None:
     Console(highlight=False).print(table)
 
 
+def _is_our_gone_queue(access: Access, arn: str) -> bool:
+    """Whether CloudFormation named this queue for this stack, and it does not exist any more."""
+    name = arn.rpartition(":")[2]
+    if not name.startswith(f"{access.stack_name}-ScreenQueue-"):
+        return False
+    sqs = access.client("sqs")
+    with translated(f"look for the queue {name}", needs="sqs:GetQueueUrl"):
+        try:
+            sqs.get_queue_url(QueueName=name)
+        except sqs.exceptions.QueueDoesNotExist:
+            return True
+    return False
+
+
 def enable_eventbridge(access: Access, *, yes: bool, confirm: Callable[[str], bool] | None = None) -> int:
     """Show the plan for the existing bucket, ask, and carry it out; the exit status.
 
@@ -67,7 +81,7 @@ def enable_eventbridge(access: Access, *, yes: bool, confirm: Callable[[str], bo
         )
     with translated("find out who you are"):
         account = access.client("sts").get_caller_identity()["Account"]
-    change = plan(access.client("s3"), name, account)
+    change = plan(access.client("s3"), name, account, is_gone=lambda arn: _is_our_gone_queue(access, arn))
     for line in change.lines():
         typer.echo(printable(line))
     if not change.needed:

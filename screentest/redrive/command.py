@@ -18,6 +18,7 @@ from rich.text import Text
 from screentest.aws import Access, AwsError
 from screentest.display import duration, error_console, printable
 from screentest.redrive.dead_letters import (
+    HIDDEN,
     RECEIVE_BATCH,
     Codes,
     DeadLetter,
@@ -40,6 +41,7 @@ class _Tally:
     examples: dict[str, DeadLetter] = field(default_factory=dict)
     oldest: dict[str, float] = field(default_factory=dict)
     failed: int = 0
+    hidden: int = 0
 
     def choose(self, dead_letter: DeadLetter) -> None:
         self.chosen[dead_letter.code] += 1
@@ -72,7 +74,9 @@ def run(
     tally = _Tally()
     for dead, origin in QUEUES:
         dead_letters = DeadLetterQueue(sqs, url=stack.output(dead), origin=stack.output(origin), codes=codes)
+        tally.hidden += dead_letters.hidden()
         _go_through(dead_letters, filters, tally, remarks, limit=limit, dry_run=dry_run)
+    _remark_hidden(tally, remarks)
     if json_output:
         typer.echo(json.dumps(_summary(tally, dry_run=dry_run)))
     else:
@@ -137,9 +141,20 @@ def _summary(tally: _Tally, *, dry_run: bool) -> dict[str, Any]:
         "put_back": 0 if dry_run else tally.chosen.total() - tally.failed,
         "failed": tally.failed,
         "left": tally.left.total(),
+        "hidden": tally.hidden,
         "by_code": dict(tally.chosen),
         "left_by_code": dict(tally.left),
     }
+
+
+def _remark_hidden(tally: _Tally, remarks: Console) -> None:
+    if tally.hidden:
+        remarks.print(
+            f"{tally.hidden:,} more are hidden: another redrive reads them, or one was killed; those show up again "
+            f"within {duration(HIDDEN)}",
+            style="dim",
+            soft_wrap=True,
+        )
 
 
 def _show(tally: _Tally, out: Console, remarks: Console, *, dry_run: bool) -> None:

@@ -157,18 +157,27 @@ class DeadLetterQueue:
         self._clock = clock
 
     def count(self) -> int:
-        """Messages in the dead-letter queue, approximately.
+        """Messages in the dead-letter queue that can be seen, approximately.
 
         Raises:
             AwsError: the queue may not be read.
         """
+        return self._count("ApproximateNumberOfMessages")
+
+    def hidden(self) -> int:
+        """Messages that another reader, or one that was killed, keeps out of sight for up to `HIDDEN` seconds.
+
+        Raises:
+            AwsError: the queue may not be read.
+        """
+        return self._count("ApproximateNumberOfMessagesNotVisible")
+
+    def _count(self, attribute: Any) -> int:
         with translated(
             "read the dead-letter queue", needs="sqs:GetQueueAttributes on the dead-letter queues"
         ):
-            answer = self._client.get_queue_attributes(
-                QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"]
-            )
-        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+            answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=[attribute])
+        return int(answer["Attributes"][attribute])
 
     def read(self) -> Iterator[DeadLetter]:
         """Every dead letter that can be seen now, each once; hidden from others until `release` or `HIDDEN` seconds.

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from screentest.reports.entry import Absence, ReportEntry, wire_ratio
 
@@ -88,6 +88,8 @@ def _read(item: Mapping[str, Any], s3: Any) -> tuple[bytes | None, Absence | Non
         pinned["IfMatch"] = f'"{item["etag"]}"'
     try:
         found = s3.get_object(Bucket=item["bucket"], Key=item["key"], **pinned)
+    except ParamValidationError:
+        return None, "deleted"  # no bucket can have such a name, so there is no such object
     except ClientError as error:
         reason = _ABSENT.get(str(error.response.get("Error", {}).get("Code")))
         if reason is None:

@@ -51,7 +51,9 @@ def s3_that(*reads: dict[str, Any], writes: dict[str, Any] | None = None) -> tup
     for number, read in enumerate(reads):
         if writes is not None and number == 2:
             stubber.add_response(
-                "put_bucket_notification_configuration", {}, {**at, "NotificationConfiguration": writes}
+                "put_bucket_notification_configuration",
+                {},
+                {**at, "NotificationConfiguration": writes, "SkipDestinationValidation": True},
             )
         stubber.add_response("get_bucket_notification_configuration", read, at)
     stubber.activate()
@@ -93,9 +95,31 @@ def test_a_change_between_plan_and_write_stops_it() -> None:
 
 def test_a_write_that_somebody_undoes_is_told() -> None:
     wanted = {**THEIRS, "EventBridgeConfiguration": {}}
-    client, _ = s3_that(THEIRS, THEIRS, THEIRS, writes=wanted)
+    client, stubber = s3_that(*[THEIRS] * 7, writes=wanted)
     with pytest.raises(AwsError, match="not what was written"):
-        apply(client, plan(client, "theirs", ACCOUNT))
+        apply(client, plan(client, "theirs", ACCOUNT), sleep=lambda _: None)
+    stubber.assert_no_pending_responses()
+
+
+def test_a_read_back_of_what_was_there_before_is_asked_again() -> None:
+    wanted = {**THEIRS, "EventBridgeConfiguration": {}}
+    client, stubber = s3_that(THEIRS, THEIRS, THEIRS, THEIRS, wanted, writes=wanted)
+    waits: list[float] = []
+    apply(client, plan(client, "theirs", ACCOUNT), sleep=waits.append)
+    stubber.assert_no_pending_responses()
+    assert waits == [1.0, 2.0]
+
+
+def test_a_queue_of_ours_that_is_gone_is_dropped_and_shown() -> None:
+    ours = {
+        "QueueArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:screentest-ScreenQueue-abc",
+        "Events": ["s3:ObjectCreated:*"],
+    }
+    client, _ = s3_that({"QueueConfigurations": [ours, *THEIRS["QueueConfigurations"]]})
+    change = plan(client, "theirs", ACCOUNT, is_gone=lambda arn: "-ScreenQueue-" in arn)
+    assert change.after["QueueConfigurations"] == THEIRS["QueueConfigurations"]
+    assert change.lines()[1].startswith("  drop  queue screentest-ScreenQueue-abc")
+    assert change.lines()[2].startswith("  keep  queue thumbnails")
 
 
 @pytest.mark.parametrize(

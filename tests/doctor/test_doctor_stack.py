@@ -81,6 +81,84 @@ def test_what_is_taken_away_is_found(stack: LocalStack) -> None:
         functions.update_event_source_mapping(UUID=fed["UUID"], Enabled=True)
 
 
+def test_a_narrowed_notification_is_found(stack: LocalStack) -> None:
+    s3, bucket = stack.client("s3"), stack.outputs["UploadBucketName"]
+    told: dict[str, Any] = s3.get_bucket_notification_configuration(Bucket=bucket)
+    told.pop("ResponseMetadata")
+    (own,) = told["QueueConfigurations"]
+    prefix = {"Key": {"FilterRules": [{"Name": "prefix", "Value": "emo/"}]}}
+    try:
+        for changed in ({**own, "Filter": prefix}, {**own, "Events": ["s3:ObjectCreated:Put"]}):
+            s3.put_bucket_notification_configuration(
+                Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [changed]}
+            )
+            found = findings(stack)["uploads reach the queue"]
+            assert found["state"] == "failed"
+            assert "some uploads only" in found["detail"]
+    finally:
+        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=told)
+
+
+def test_reserved_concurrency_that_stops_or_slows_a_function_is_found(stack: LocalStack) -> None:
+    functions = stack.client("lambda")
+    name = stack.outputs["ScreenFunctionName"]
+    try:
+        for reserved, state in ((0, "failed"), (3, "warning")):
+            functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=reserved)
+            result = doctor(stack, "--json")
+            lines = [json.loads(line) for line in result.stdout.splitlines()]
+            states = {
+                line["state"] for line in lines if line["check"] == "concurrency" and name in line["detail"]
+            }
+            assert states == {state}
+            assert result.exit_code == (1 if state == "failed" else 0)
+    finally:
+        functions.delete_function_concurrency(FunctionName=name)
+
+
+def test_a_setting_that_the_function_cannot_read_is_found(stack: LocalStack) -> None:
+    functions = stack.client("lambda")
+    name = stack.outputs["ScreenFunctionName"]
+    before = functions.get_function_configuration(FunctionName=name)["Environment"]
+    broken = {"Variables": before["Variables"] | {"ROUTES": '[{"prefix": "a/", "screenings": []}'}}
+    functions.update_function_configuration(FunctionName=name, Environment=broken)
+    try:
+        found = findings(stack)["settings"]
+        assert found["state"] == "failed"
+        assert "ROUTES" in found["detail"]
+    finally:
+        functions.update_function_configuration(FunctionName=name, Environment=before)
+    assert findings(stack)["settings"]["state"] == "ok"
+
+
+def test_a_role_that_lost_a_permission_is_found(stack: LocalStack) -> None:
+    iam, role = stack.client("iam"), stack.deployment.resources["ScreenFunctionRole"]
+    deny = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    iam.put_role_policy(RoleName=role, PolicyName="organisation", PolicyDocument=document)
+    try:
+        result = doctor(stack, "--json")
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        failed = [line["detail"] for line in lines if line["state"] == "failed"]
+        assert len(failed) == 1
+        assert "s3:GetObject on" in failed[0]
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="organisation")
+
+
+def test_dead_letters_are_counted_hidden_ones_and_those_of_a_backfill_too(stack: LocalStack) -> None:
+    sqs, url = stack.client("sqs"), stack.outputs["BackfillDeadLetterQueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    assert "1 objects of a backfill" in findings(stack)["backfill dead letters"]["detail"]
+    (message,) = sqs.receive_message(QueueUrl=url, VisibilityTimeout=600, WaitTimeSeconds=1)["Messages"]
+    try:
+        found = findings(stack)["backfill dead letters"]
+        assert found["state"] == "warning"
+        assert "1 of them are hidden" in found["detail"]
+    finally:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+
 def test_no_stack_of_that_name(stack: LocalStack) -> None:
     result = doctor(stack, "--stack-name", "another")
     assert result.exit_code == 2

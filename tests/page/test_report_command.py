@@ -56,6 +56,12 @@ def entries(file: Path) -> list[dict[str, Any]]:
     return [entry for block in blocks for entry in json.loads(block)]
 
 
+def test_an_item_with_an_impossible_bucket_name_is_shown_without_its_picture(bench: Bench) -> None:
+    item = {"bucket": "Not a bucket!", "key": "a.jpg", "model": "emo-detect-v1", "verdict": "pass"}
+    shown = stored.entry(item, bench.s3)
+    assert (shown.picture, shown.absent) == (None, "deleted")
+
+
 def test_a_report_shows_versions_as_they_were_screened(
     bench: Bench, uploads: dict[str, ObjectRef], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

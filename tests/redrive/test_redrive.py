@@ -185,6 +185,15 @@ LETTER = DeadLetter(
 )
 
 
+def test_what_a_killed_look_hides_is_counted(queues: Queues) -> None:
+    for n in range(3):
+        queues.bury(event(f"emo/1x1/{n}.jpg"), "InvalidApiKey")
+    killed = queues.dead_letters()
+    assert killed.hidden() == 0
+    next(killed.read())
+    assert queues.dead_letters().hidden() == 3
+
+
 @pytest.mark.parametrize(
     ("filters", "chosen"),
     [
