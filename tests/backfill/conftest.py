@@ -6,50 +6,24 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from backfill_place import Functions, MakeLister, Place
 from botocore.config import Config
+from support.aws import client, create_verdict_table
 
 from screentest.backfill.queue import Chooser, Lister, Queue, RateLimit
 from screentest.backfill.sources import Bucket, Verdicts
 from screentest.backfill.state import Jobs
 from screentest.screening.routes import Routes
 
-KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-
 
 @pytest.fixture
 def place(moto: str) -> Place:
     name = f"portraits-{uuid.uuid4().hex[:12]}"
     config = Config(s3={"addressing_style": "path"})
-    s3, sqs, dynamodb = (
-        boto3.client(service, endpoint_url=moto, config=config, **KEYS)  # type: ignore[call-overload]
-        for service in ("s3", "sqs", "dynamodb")
-    )
+    s3, sqs, dynamodb = (client(service, moto, config=config) for service in ("s3", "sqs", "dynamodb"))
     s3.create_bucket(Bucket=name)
-    dynamodb.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": part, "AttributeType": "S"}
-            for part in ("object", "screening", "verdict", "screened_at")
-        ],
-        KeySchema=[
-            {"AttributeName": "object", "KeyType": "HASH"},
-            {"AttributeName": "screening", "KeyType": "RANGE"},
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "by-verdict",
-                "KeySchema": [
-                    {"AttributeName": "verdict", "KeyType": "HASH"},
-                    {"AttributeName": "screened_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-    )
+    create_verdict_table(dynamodb, name)
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     return Place(s3, sqs, dynamodb, name, name, url)
 

@@ -21,19 +21,16 @@ from urllib.parse import unquote, urlsplit
 
 import boto3
 import pytest
-from aws_lambda_powertools import Logger
 from backfill_place import Place
+from support.context import Context
+from support.screening import screener_over
 
 from screentest.detection import RULES_VERSION
 from screentest.screening.batch import Pipeline
 from screentest.screening.contract import Decision
 from screentest.screening.models import Verdict
-from screentest.screening.objects import Objects
-from screentest.screening.presign import Signer
 from screentest.screening.queue import UploadQueue
-from screentest.screening.screen import Screener
-from screentest.screening.table import VerdictTable, decode
-from screentest.screening.telemetry import Telemetry
+from screentest.screening.table import decode
 
 SECONDS = 60  # for anything to happen; a deaf process fails the test and does not hang it
 PAGE = 1000  # of S3's listing, after which the command remembers where it is
@@ -59,34 +56,14 @@ class Detector:
         return Decision(Verdict.PASS, face_bbox=(1, 2, 3, 4))
 
 
-class Nobody:
-    """A topic that nobody listens to."""
-
-    def publish(self, notice: Any) -> None: ...
-
-
-class Context:
-    aws_request_id = "request-1"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 60_000
-
-
 class Function:
     """The backfill function, and Lambda's event source mapping in front of it, on a thread."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
         self.detector = Detector()
-        telemetry = Telemetry(Logger(service="interrupt", stream=io.StringIO()), stream=io.StringIO())
-        screener = Screener(
-            detector=self.detector,
-            signer=Signer(place.s3),
-            table=VerdictTable(place.dynamodb, place.table),
-            objects=Objects(place.s3),
-            topic=Nobody(),
-            telemetry=telemetry,
-            rules_version=RULES_VERSION,
+        screener, telemetry, _ = screener_over(
+            place.s3, place.dynamodb, place.table, self.detector, rules_version=RULES_VERSION
         )
         self._pipeline = Pipeline(screener, UploadQueue(lambda: place.sqs, place.queue_url, None), telemetry)
         self._ended = threading.Event()

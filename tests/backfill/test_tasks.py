@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
-from aws_lambda_powertools import Logger
 from backfill_place import Place
+from support.context import Context
+from support.screening import KeptTopic, screener_over
 
 from screentest.screening import backfill
 from screentest.screening.contract import Decision
 from screentest.screening.errors import ConfigurationError, ScreeningError, Throttled, UnreadableEvent
 from screentest.screening.models import Verdict
-from screentest.screening.objects import Objects
-from screentest.screening.presign import Signer
-from screentest.screening.screen import Screener
-from screentest.screening.table import VerdictTable, decode
-from screentest.screening.telemetry import Telemetry
+from screentest.screening.table import decode
 
 KEY = "emo/1x1/ann & bob ü+1%.jpg"
 
@@ -40,42 +36,15 @@ class CountingDetector:
         return self.answer
 
 
-class Silence:
-    """A topic that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.notices: list[Any] = []
-
-    def publish(self, notice: Any) -> None:
-        self.notices.append(notice)
-
-
-class Context:
-    """Lambda's, with plenty of time."""
-
-    aws_request_id = "request-1"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 60_000
-
-
 class Function:
     """The backfill function over one place."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
         self.detector = CountingDetector()
-        self.topic = Silence()
-        self.metrics = io.StringIO()
-        telemetry = Telemetry(Logger(service="test"), stream=self.metrics)
-        self.screener = Screener(
-            detector=self.detector,
-            signer=Signer(place.s3),
-            table=VerdictTable(place.dynamodb, place.table),
-            objects=Objects(place.s3),
-            topic=self.topic,
-            telemetry=telemetry,
-            rules_version="1",
+        self.topic = KeptTopic()
+        self.screener, telemetry, self.metrics = screener_over(
+            place.s3, place.dynamodb, place.table, self.detector, topic=self.topic, rules_version="1"
         )
         self.tasks = backfill.Tasks(self.screener, telemetry)
 

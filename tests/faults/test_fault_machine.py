@@ -60,7 +60,7 @@ class Invocation:
         try:
             if self.batch:
                 self._hand("receive", "")
-                self.answer = self.function.pipeline({"Records": self.batch}, w.Context(self.world))
+                self.answer = self.function.pipeline({"Records": self.batch}, w.context(self.world))
                 self._hand("delete", "")
                 failed = {failure["itemIdentifier"] for failure in self.answer["batchItemFailures"]}
                 for record in self.batch:
@@ -303,7 +303,7 @@ def test_a_fault_at_one_effect(effect: str, fate: Fate, content: str) -> None:
     function = Function(world, hand)
     if effect == "delete":
         batch = world.receive(world.visible())
-        function.pipeline({"Records": batch}, w.Context(world))
+        function.pipeline({"Records": batch}, w.context(world))
     else:
         w.invoke(world, function, world.visible())
     assert struck or effect == "delete" or (effect in ("publish", "note") and content == "pass")

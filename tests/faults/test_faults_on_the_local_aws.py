@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.aws import create_verdict_table
 
 from screentest.screening import tags
 from screentest.screening.batch import Pipeline
@@ -150,17 +151,7 @@ class Cloud:
                 "QueueConfigurations": [{"QueueArn": arns[0], "Events": ["s3:ObjectCreated:*"]}]
             },
         )
-        aws.client("dynamodb").create_table(
-            TableName=f"faults-{name}",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": n, "AttributeType": "S"} for n in ("object", "screening")
-            ],
-            KeySchema=[
-                {"AttributeName": "object", "KeyType": "HASH"},
-                {"AttributeName": "screening", "KeyType": "RANGE"},
-            ],
-        )
+        create_verdict_table(aws.client("dynamodb"), f"faults-{name}")
         topic = aws.client("sns").create_topic(Name=f"faults-{name}")["TopicArn"]
         aws.client("sns").subscribe(
             TopicArn=topic, Protocol="sqs", Endpoint=arns[1], Attributes={"RawMessageDelivery": "true"}
@@ -245,7 +236,7 @@ def run(cloud: Cloud, chance: Chance, detector: Detector) -> int:
             continue
         idle = 0
         try:
-            answer = cloud.pipeline(chance, detector)({"Records": batch}, w.Context(w.World()))
+            answer = cloud.pipeline(chance, detector)({"Records": batch}, w.context(w.World()))
         except Killed:
             crashes += 1
             continue

@@ -20,6 +20,8 @@ from enum import Enum, auto
 from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
+from support.context import Context
+
 from screentest.screening import records
 from screentest.screening.batch import Pipeline
 from screentest.screening.breaker import Breaker, BreakerPolicy
@@ -467,15 +469,10 @@ class Function:
         )
 
 
-class Context:
-    aws_request_id = "request"
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._ends = world.now + FUNCTION_TIMEOUT
-
-    def get_remaining_time_in_millis(self) -> int:
-        return round((self._ends - self._world.now) * 1000)
+def context(world: World) -> Context:
+    """Of an invocation that begins now."""
+    ends = world.now + FUNCTION_TIMEOUT
+    return Context(lambda: ends - world.now)
 
 
 def invoke(world: World, function: Function, messages: Iterable[SqsMessage]) -> bool:
@@ -484,7 +481,7 @@ def invoke(world: World, function: Function, messages: Iterable[SqsMessage]) -> 
     if not batch:
         return True
     try:
-        answer = function.pipeline({"Records": batch}, Context(world))
+        answer = function.pipeline({"Records": batch}, context(world))
     except Killed:
         return False
     failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}

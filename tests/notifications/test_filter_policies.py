@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import boto3
+from support.aws import client
 
 from screentest.screening.notices import SUBJECT, notice, wanted
 from screentest.screening.records import Record
@@ -39,9 +39,7 @@ class World:
     """A topic, and queues subscribed to it."""
 
     def __init__(self, moto: str) -> None:
-        keys = {"region_name": "us-east-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        self.sns: Any = boto3.client("sns", endpoint_url=moto, **keys)  # type: ignore[call-overload]
-        self.sqs: Any = boto3.client("sqs", endpoint_url=moto, **keys)  # type: ignore[call-overload]
+        self.sns, self.sqs = client("sns", moto), client("sqs", moto)
         self.topic = self.sns.create_topic(Name=f"failures-{uuid.uuid4().hex}")["TopicArn"]
 
     def subscribe(self, policy: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.aws import create_verdict_table
 
 from screentest.demo import pictures
 from screentest.screening.table import encode
@@ -178,16 +179,7 @@ def records(stack: LocalStack) -> list[dict[str, Any]]:
     """The stream's records of one screening's life: claimed, decided, noted, claimed again, given back."""
     dynamodb, streams = stack.client("dynamodb"), stack.client("dynamodbstreams")
     name = "life-of-a-screening"
-    described = dynamodb.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("object", "screening")],
-        KeySchema=[
-            {"AttributeName": "object", "KeyType": "HASH"},
-            {"AttributeName": "screening", "KeyType": "RANGE"},
-        ],
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-    )["TableDescription"]
+    described = create_verdict_table(dynamodb, name, stream=True)
     for item in (
         LEASED,
         DECIDED,

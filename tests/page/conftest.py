@@ -10,6 +10,7 @@ import pytest
 from page_bench import BUCKET, TABLE, Bench
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from support.aws import create_bucket, create_verdict_table
 
 from screentest.demo import pictures
 from screentest.page import Page, PageServer
@@ -33,30 +34,8 @@ FLAGS = (
 def bench() -> Iterator[Bench]:
     with LocalAws(enforce_roles=False) as aws:
         s3, dynamodb = aws.client("s3"), aws.client("dynamodb")
-        s3.create_bucket(Bucket=BUCKET)
-        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        dynamodb.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[
-                {"AttributeName": "object", "KeyType": "HASH"},
-                {"AttributeName": "screening", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"}
-                for name in ("object", "screening", "verdict", "screened_at")
-            ],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "by-verdict",
-                    "KeySchema": [
-                        {"AttributeName": "verdict", "KeyType": "HASH"},
-                        {"AttributeName": "screened_at", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-        )
+        create_bucket(s3, BUCKET)
+        create_verdict_table(dynamodb, TABLE)
         yield Bench(s3, dynamodb)
 
 

@@ -21,7 +21,9 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError, UnknownServiceError
 from botocore.loaders import Loader
 from moto import mock_aws
-from queue_messages import queued
+from support.aws import create_bucket, create_verdict_table
+from support.context import Context
+from support.messages import queued
 
 from screentest.screening import bootstrap, records, table, tags
 from screentest.screening.batch import Pipeline
@@ -55,13 +57,6 @@ REJECT = {
     "usage": {"image_count": 1},
     "request_id": "r-2",
 }
-
-
-class Context:
-    aws_request_id = "lambda-request"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 60_000
 
 
 def telemetry_on(log: io.StringIO, metrics: io.StringIO) -> Telemetry:
@@ -165,20 +160,9 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         s3, dynamodb, sns, sqs = (
             boto3.client(name, region_name=REGION) for name in ("s3", "dynamodb", "sns", "sqs")
         )
-        for bucket in ("uploads", "bare"):
-            s3.create_bucket(Bucket=bucket)
-        s3.put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
-        dynamodb.create_table(
-            TableName="verdicts",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": n, "AttributeType": "S"} for n in ("object", "screening")
-            ],
-            KeySchema=[
-                {"AttributeName": "object", "KeyType": "HASH"},
-                {"AttributeName": "screening", "KeyType": "RANGE"},
-            ],
-        )
+        create_bucket(s3, "uploads")
+        create_bucket(s3, "bare", versioned=False)
+        create_verdict_table(dynamodb, "verdicts")
         topic = sns.create_topic(Name="failures")["TopicArn"]
         heard, live, dead = (
             sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("heard", "live", "dead")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
-from queue_messages import queued
+from support.context import Context
+from support.messages import queued
 from template.cloudformation import effective, resources
 
 from screentest.screening import bootstrap, events
@@ -21,13 +22,6 @@ from screentest.screening.telemetry import Telemetry
 
 STACK = "portraits"
 ALARM = resources(effective(), "AWS::CloudWatch::Alarm")["NothingScreenedAlarm"]
-
-
-class Context:
-    aws_request_id = "lambda-request"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 60_000
 
 
 def decided(verdict: str, trigger: Trigger) -> Record:

@@ -6,8 +6,8 @@ import json
 import uuid
 from typing import Any
 
-import boto3
 import pytest
+from support.aws import client, create_verdict_table
 
 from screentest.aws import AwsError
 from screentest.redrive.dead_letters import NO_CODE, Codes, DeadLetter, DeadLetterQueue, Filters, parse_age
@@ -36,24 +36,12 @@ class Queues:
     """A dead-letter queue, the queue it belongs to, and a table, on moto."""
 
     def __init__(self, moto: str) -> None:
-        keys = {"region_name": "us-east-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        self.sqs: Any = boto3.client("sqs", endpoint_url=moto, **keys)  # type: ignore[call-overload]
-        self.dynamodb: Any = boto3.client("dynamodb", endpoint_url=moto, **keys)  # type: ignore[call-overload]
+        self.sqs, self.dynamodb = client("sqs", moto), client("dynamodb", moto)
         name = f"redrive-{uuid.uuid4().hex[:10]}"
         self.dead = self.sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
         self.origin = self.sqs.create_queue(QueueName=name)["QueueUrl"]
         self.table = name
-        self.dynamodb.create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": n, "AttributeType": "S"} for n in ("object", "screening")
-            ],
-            KeySchema=[
-                {"AttributeName": "object", "KeyType": "HASH"},
-                {"AttributeName": "screening", "KeyType": "RANGE"},
-            ],
-        )
+        create_verdict_table(self.dynamodb, name)
 
     def dead_letters(self, client: Any = None) -> DeadLetterQueue:
         return DeadLetterQueue(

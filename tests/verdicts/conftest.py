@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
+from support.aws import client, create_verdict_table
 
 from screentest.screening.table import encode
 
@@ -45,36 +45,12 @@ def make_item(name: str, verdict: str | None, code: str | None, day: int | None)
 
 
 def make_table(moto: str, *, index: bool) -> Table:
-    client = boto3.client(
-        "dynamodb",
-        endpoint_url=moto,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
+    dynamodb = client("dynamodb", moto)
     name = f"verdicts-{uuid.uuid4().hex[:12]}"
-    by_verdict: Any = {
-        "IndexName": "by-verdict",
-        "KeySchema": [
-            {"AttributeName": "verdict", "KeyType": "HASH"},
-            {"AttributeName": "screened_at", "KeyType": "RANGE"},
-        ],
-        "Projection": {"ProjectionType": "ALL"},
-    }
-    names = ("object", "screening", *(("verdict", "screened_at") if index else ()))
-    client.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in names],
-        KeySchema=[
-            {"AttributeName": "object", "KeyType": "HASH"},
-            {"AttributeName": "screening", "KeyType": "RANGE"},
-        ],
-        **({"GlobalSecondaryIndexes": [by_verdict]} if index else {}),
-    )
+    create_verdict_table(dynamodb, name, index=index)
     for row in ROWS:
-        client.put_item(TableName=name, Item=encode(make_item(*row)))
-    return client, name
+        dynamodb.put_item(TableName=name, Item=encode(make_item(*row)))
+    return dynamodb, name
 
 
 @pytest.fixture(scope="session")

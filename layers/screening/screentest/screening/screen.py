@@ -16,7 +16,14 @@ from typing import Any, Final, Literal
 from screentest.screening import records, routes
 from screentest.screening.announcing import SETTLING, Announcer
 from screentest.screening.breaker import Breaker
-from screentest.screening.errors import AccessDenied, Busy, Crashed, ObjectGone, ScreeningError
+from screentest.screening.errors import (
+    AccessDenied,
+    Busy,
+    Crashed,
+    ObjectGone,
+    ScreeningError,
+    StoreUnavailable,
+)
 from screentest.screening.judging import Judge
 from screentest.screening.models import ObjectRef, Screening, Verdict
 from screentest.screening.outcomes import outcome
@@ -46,6 +53,11 @@ from screentest.screening.tagging import Tagging
 
 MAX_CRASHES: Final = 3
 """Attempts that may crash before the picture is held to be the cause."""
+
+
+STORE_DOUBT: Final = 900.0
+"""Seconds after a failure of the table in which crashes are not held against a picture: a lease that the table did not
+take back looks like one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +172,7 @@ class Screener:
         self._stopwatch = stopwatch
         self._judge = Judge(detector, signer, objects, breaker or Breaker())
         self._unreleased = _Unreleased()
+        self._table_failed_at = -math.inf
         self._announcer = Announcer(topic, table, region, notify_on, clock)
 
     def screen(self, ref: ObjectRef, attempt: Attempt | None = None) -> Report:
@@ -270,6 +283,8 @@ class Screener:
                 raise Busy("another delivery was quicker", retry_after=SETTLING)
         except ScreeningError as error:
             self._telemetry.failed(ref, screening, error)
+            if isinstance(error, StoreUnavailable):
+                self._table_failed_at = self.clock()
             return Failed(screening, error)
         return Claimed(screening, claim, known)
 
@@ -318,7 +333,8 @@ class Screener:
     def _asked(self, ref: ObjectRef, claimed: Claimed, tagging: Tagging, attempt: Attempt) -> Judged:
         claim = claimed.claim
         result = claim.lease.answer if claim.lease else None
-        if result is None and claim.crashes >= MAX_CRASHES:
+        doubtful = self.clock() - self._table_failed_at < STORE_DOUBT
+        if result is None and claim.crashes >= MAX_CRASHES and not doubtful:
             raise Crashed(f"the function died on each of {MAX_CRASHES} attempts at this picture")
         if result is None:
             started = self._stopwatch()
@@ -344,6 +360,7 @@ class Screener:
             self.table.replace(released, claim)
         except ScreeningError as second:
             # The lease runs out by itself; this process at least knows that it did not crash.
+            self._table_failed_at = self.clock()
             self._unreleased.add(claim, released)
             self._telemetry.failed(ref, screening, second)
 
