@@ -62,6 +62,8 @@ def test_every_word_is_there_in_every_language(page: PageServer) -> None:
         "emo/3x4/",
         "emoji/",
         "animate-anyone/",
+        "liveportrait/",
+        "wan2.2-s2v/",
     ]
 
 
@@ -89,7 +91,7 @@ def test_a_grant_is_for_its_key_and_size_alone(page: PageServer) -> None:
 
 @pytest.mark.parametrize(
     ("choice", "kind"),
-    [(4, "image/png"), (-1, "image/png"), (True, "image/png"), ("0", "image/png"), (0, None)],
+    [(6, "image/png"), (-1, "image/png"), (True, "image/png"), ("0", "image/png"), (0, None)],
 )
 def test_wrong_requests_are_refused(page: PageServer, choice: object, kind: object) -> None:
     assert ticket(page, "a.jpg", choice, kind).status_code == 400
