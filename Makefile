@@ -36,6 +36,11 @@ $(VENV)/.installed: $(BIN)/uv requirements/dev.txt pyproject.toml
 		-r requirements/lambda-runtime.txt
 	@touch $@
 
+.docs/.installed: $(BIN)/uv requirements/docs.txt
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .docs
+	@$(BIN)/uv pip install --quiet --python .docs/bin/python --require-hashes --no-deps -r requirements/docs.txt
+	@touch $@
+
 .checkov/.installed: $(BIN)/uv requirements/checkov.txt
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .checkov
 	@$(BIN)/uv pip install --quiet --python .checkov/bin/python --require-hashes --no-deps -r requirements/checkov.txt
@@ -92,6 +97,10 @@ wheel: setup ## Build and check what `pip install` gets: dist/*.whl and the sour
 	@$(BIN)/python -m hatchling build -d dist
 	@$(BIN)/twine check --strict dist/*
 
+.PHONY: docs
+docs: setup .docs/.installed ## Build the documents as a site: build/site/html
+	@$(BIN)/python docs/site/build.py
+
 .PHONY: test check bench soak fuzz deploy
 test: setup $(HOST_BUILD) .aws-sam/lambda.built ## Run the test suite (ARGS=... for pytest)
 	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
@@ -137,5 +146,6 @@ lock: $(BIN)/uv ## Resolve the locked dependencies anew
 	$(LOCK) -c layers/screening/requirements.txt -c layers/detection/requirements.txt requirements/dev.in -o requirements/dev.txt
 	$(LOCK) requirements/lambda-runtime.in -o requirements/lambda-runtime.txt
 	$(LOCK) requirements/checkov.in -o requirements/checkov.txt
+	$(LOCK) requirements/docs.in -o requirements/docs.txt
 	$(LOCK) requirements/audit.in -o requirements/audit.txt
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt

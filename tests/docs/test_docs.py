@@ -46,6 +46,7 @@ TARGETS = {
     "setup": ".ci/run",
     "wheel": ".ci/run",
     "check": ".ci/run",
+    "docs": ".ci/run",
     "test": ".ci/run",
     "build": "Makefile",
     "up": "tests/stack",
