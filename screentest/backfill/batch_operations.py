@@ -30,6 +30,29 @@ STORAGE_CLASSES: Final = (
 """Those whose objects can be read at once."""
 
 ENDED: Final = frozenset({"Complete", "Cancelled", "Failed"})
+UNDER_WAY: Final = (
+    "New",
+    "Preparing",
+    "Suspended",
+    "Ready",
+    "Active",
+    "Pausing",
+    "Paused",
+    "Completing",
+    "Cancelling",
+    "Failing",
+)
+
+RESERVED: Final = "screentest:reserved-by"
+"""Tag of the backfill function while its reserved concurrency is that of a job."""
+
+RESERVE_PERMISSIONS: Final = (
+    "lambda:ListTags, TagResource, UntagResource, GetFunctionConcurrency, PutFunctionConcurrency, "
+    "DeleteFunctionConcurrency and GetAccountSettings"
+)
+
+DESCRIPTION: Final = "screentest backfill"
+"""How the description of every job of ours begins."""
 
 UNRESERVED_MINIMUM: Final = 100
 """Concurrency that Lambda keeps for functions without a reservation; it refuses to reserve what is below."""
@@ -95,7 +118,7 @@ def job_request(
         "AccountId": account,
         "ConfirmationRequired": False,
         "ClientRequestToken": token,
-        "Description": f"screentest backfill {selection.uri}"[:256],
+        "Description": f"{DESCRIPTION} {selection.uri}"[:256],
         "Priority": PRIORITY,
         "RoleArn": role_arn,
         "Operation": {
@@ -170,6 +193,25 @@ class BatchOperations:
             ),
         )
 
+    def others(self, job_id: str) -> bool:
+        """Whether another job of ours has not ended.
+
+        Raises:
+            AwsError: jobs may not be listed.
+        """
+        with translated("list the jobs of S3 Batch Operations", needs="s3:ListJobs"):
+            asked: Any = {"AccountId": self._account, "JobStatuses": list(UNDER_WAY)}
+            while True:
+                page = self._client.list_jobs(**asked)
+                if any(
+                    job["JobId"] != job_id and job.get("Description", "").startswith(DESCRIPTION)
+                    for job in page.get("Jobs", [])
+                ):
+                    return True
+                if "NextToken" not in page:
+                    return False
+                asked["NextToken"] = page["NextToken"]
+
     def cancel(self, job_id: str) -> None:
         """Cancel a job; what it is calling the function for just now still ends.
 
@@ -185,26 +227,56 @@ class BatchOperations:
             )
 
 
-def reserve(functions: LambdaClient, function: str, concurrency: int) -> str | None:
+def reserve(functions: LambdaClient, function_arn: str, concurrency: int) -> str | None:
     """Keep a job from taking the concurrency of live uploads: S3 calls as many functions at a time as it may.
 
-    A reservation that is there already stays.
+    What an earlier job reserved follows `concurrency`; what somebody else reserved stays.
+
+    Args:
+        function_arn: of the backfill function, whose tag `RESERVED` tells the two apart.
 
     Returns:
-        None, or why there is none: what the operator should know before the job runs.
+        None, or what the operator should know before the job runs.
     """
-    with translated(
-        "bound the backfill function's concurrency",
-        needs="lambda:GetFunctionConcurrency, lambda:GetAccountSettings and lambda:PutFunctionConcurrency",
-    ):
-        if "ReservedConcurrentExecutions" in functions.get_function_concurrency(FunctionName=function):
+    with translated("bound the backfill function's concurrency", needs=RESERVE_PERMISSIONS):
+        ours = RESERVED in functions.list_tags(Resource=function_arn).get("Tags", {})
+        reserved = functions.get_function_concurrency(FunctionName=function_arn).get(
+            "ReservedConcurrentExecutions"
+        )
+        if reserved is not None and not ours:
+            if reserved >= concurrency:
+                return None
+            return (
+                f"the backfill function may run {reserved} times at once, although BackfillConcurrency is "
+                f"{concurrency}: that much was reserved by hand; aws lambda delete-function-concurrency lifts it"
+            )
+        if reserved == concurrency:
             return None
         limit = functions.get_account_settings()["AccountLimit"]
-        if limit.get("UnreservedConcurrentExecutions", 0) - concurrency < UNRESERVED_MINIMUM:
+        free = limit.get("UnreservedConcurrentExecutions", 0) + (reserved or 0)
+        if free - concurrency < UNRESERVED_MINIMUM:
             return (
                 f"this account allows {limit.get('ConcurrentExecutions', 0)} functions at a time, too few to keep "
                 "some for live uploads: they share them with this job. Ask AWS for a higher limit, or use --engine "
                 "queue, which is bounded by BackfillConcurrency"
             )
-        functions.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=concurrency)
+        # The tag first: without a reservation it does nothing, a reservation without it would stay for good.
+        functions.tag_resource(Resource=function_arn, Tags={RESERVED: "screentest backfill"})
+        functions.put_function_concurrency(
+            FunctionName=function_arn, ReservedConcurrentExecutions=concurrency
+        )
     return None
+
+
+def release(functions: LambdaClient, function_arn: str) -> bool:
+    """Take back what `reserve` reserved, and nothing else. Whether there was anything.
+
+    Raises:
+        AwsError: it may not be taken back; the reservation stays.
+    """
+    with translated("lift the bound of the backfill function's concurrency", needs=RESERVE_PERMISSIONS):
+        if RESERVED not in functions.list_tags(Resource=function_arn).get("Tags", {}):
+            return False
+        functions.delete_function_concurrency(FunctionName=function_arn)
+        functions.untag_resource(Resource=function_arn, TagKeys=[RESERVED])
+    return True

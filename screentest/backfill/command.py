@@ -310,7 +310,8 @@ class Backfill:
         )
         self._remark(f"job {job_id} is created; --status and --cancel {job_id} follow and stop it")
         if not self._options.wait:
-            return self._report(self._batch_operations(account).report(job_id), selection.bucket)
+            jobs = self._batch_operations(account)
+            return self._report(jobs.report(job_id), selection.bucket, jobs)
         return self._follow(account, job_id, selection.bucket)
 
     def _follow(self, account: str, job_id: str, bucket: str) -> int:
@@ -329,9 +330,11 @@ class Backfill:
         except KeyboardInterrupt:
             self._remark(f"the job goes on without this command: --status {job_id}, --cancel {job_id}")
             return INTERRUPTED
-        return self._report(report, bucket)
+        return self._report(report, bucket, jobs)
 
-    def _report(self, report: batch.Report, bucket: str) -> int:
+    def _report(self, report: batch.Report, bucket: str, jobs: batch.BatchOperations) -> int:
+        if report.ended:
+            self._release_concurrency(report.id, jobs)
         if self._options.json_output:
             self._emit(
                 {
@@ -413,7 +416,17 @@ class Backfill:
         jobs = self._batch_operations(account)
         if action == "cancel":
             jobs.cancel(job_id)
-        return self._report(jobs.report(job_id), self._access.stack.output("UploadBucketName"))
+        return self._report(jobs.report(job_id), self._access.stack.output("UploadBucketName"), jobs)
+
+    def _release_concurrency(self, job_id: str, jobs: batch.BatchOperations) -> None:
+        """Give back what was reserved for jobs, once none is left; a refusal must not hide how the job ended."""
+        try:
+            if not jobs.others(job_id):
+                batch.release(self._access.client("lambda"), self._access.stack.output("BackfillFunctionArn"))
+        except AwsError as error:
+            self._remark(
+                f"{error}; the backfill function keeps the concurrency that was reserved for the job"
+            )
 
     # Parts ---------------------------------------------------------------------------------------------------
 

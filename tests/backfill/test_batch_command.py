@@ -13,6 +13,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from screentest.aws import Access, AwsError
+from screentest.backfill.batch_operations import RESERVED
 from screentest.backfill.command import Options, run
 from screentest.backfill.selection import Selection
 from screentest.screening.backfill import Reason
@@ -59,10 +60,18 @@ class Aws:
     def expect(self, service: str, call: str, answer: dict[str, Any], request: Any = None) -> None:
         self.stubs[service].add_response(call, answer, request)
 
+    def expect_release(self) -> None:
+        self.expect("s3control", "list_jobs", {"Jobs": []}, {"AccountId": ACCOUNT, "JobStatuses": ANY})
+        self.expect("lambda", "list_tags", {"Tags": {RESERVED: "screentest backfill"}})
+        self.expect("lambda", "delete_function_concurrency", {}, {"FunctionName": FUNCTION})
+        self.expect("lambda", "untag_resource", {}, {"Resource": FUNCTION, "TagKeys": [RESERVED]})
+
     def expect_no_reservation(self) -> None:
+        self.expect("lambda", "list_tags", {"Tags": {}}, {"Resource": FUNCTION})
         self.expect("lambda", "get_function_concurrency", {}, {"FunctionName": FUNCTION})
         limits = {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000}
         self.expect("lambda", "get_account_settings", {"AccountLimit": limits})
+        self.expect("lambda", "tag_resource", {}, {"Resource": FUNCTION, "Tags": ANY})
         self.expect(
             "lambda",
             "put_function_concurrency",
@@ -106,6 +115,7 @@ def test_on_aws_a_job_is_created_and_followed_to_its_end(
     request = dict.fromkeys([*names, "Operation", "ManifestGenerator", "Report"], ANY)
     aws.expect("s3control", "create_job", {"JobId": JOB}, request)
     aws.expect("s3control", "describe_job", described("Complete", 10, 10 - failed, failed))
+    aws.expect_release()
 
     assert run(aws.access, SELECTION, {}, options(tmp_path)) == status
 
@@ -132,6 +142,17 @@ def test_without_waiting_it_says_how_the_job_stands(
     assert run(aws.access, SELECTION, {}, options(tmp_path, wait=False, json_output=False)) == 0
     aws.all_called()
     assert f"job {JOB}: New" in capsys.readouterr().out
+
+
+def test_while_another_job_runs_its_reservation_stays(
+    aws: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.expect("s3control", "describe_job", described("Complete", 10, 10))
+    other = {"JobId": "another", "Status": "Active", "Description": "screentest backfill s3://portraits/"}
+    aws.expect("s3control", "list_jobs", {"Jobs": [{"JobId": JOB}], "NextToken": "next"})
+    aws.expect("s3control", "list_jobs", {"Jobs": [other]})
+    assert run(aws.access, None, {"status": JOB}, options(tmp_path)) == 0
+    aws.all_called()
 
 
 def test_a_job_is_cancelled_by_its_name(aws: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from botocore.stub import Stubber
 
 from screentest.aws import AwsError
-from screentest.backfill.batch_operations import BatchOperations, job_request, reserve
+from screentest.backfill.batch_operations import RESERVED, BatchOperations, job_request, release, reserve
 from screentest.backfill.selection import Selection
 from screentest.screening.backfill import Reason
 
@@ -129,9 +129,13 @@ def test_a_missing_permission_is_named() -> None:
 
 def test_concurrency_is_reserved_so_that_uploads_do_not_wait() -> None:
     with stubbed("lambda") as (client, stub):
+        stub.add_response("list_tags", {"Tags": {}}, {"Resource": FUNCTION})
         stub.add_response("get_function_concurrency", {}, {"FunctionName": FUNCTION})
         limits = {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 900}
         stub.add_response("get_account_settings", {"AccountLimit": limits}, {})
+        stub.add_response(
+            "tag_resource", {}, {"Resource": FUNCTION, "Tags": {RESERVED: "screentest backfill"}}
+        )
         stub.add_response(
             "put_function_concurrency", {}, {"FunctionName": FUNCTION, "ReservedConcurrentExecutions": 4}
         )
@@ -140,12 +144,45 @@ def test_concurrency_is_reserved_so_that_uploads_do_not_wait() -> None:
 
 def test_a_reservation_of_the_operator_stays() -> None:
     with stubbed("lambda") as (client, stub):
+        stub.add_response("list_tags", {})
         stub.add_response("get_function_concurrency", {"ReservedConcurrentExecutions": 50})
         assert reserve(client, FUNCTION, 4) is None
 
 
+def test_a_reservation_of_the_operator_that_is_too_small_is_told_and_stays() -> None:
+    with stubbed("lambda") as (client, stub):
+        stub.add_response("list_tags", {})
+        stub.add_response("get_function_concurrency", {"ReservedConcurrentExecutions": 3})
+        assert "reserved by hand" in (reserve(client, FUNCTION, 4) or "")
+
+
+@pytest.mark.parametrize(("before", "now"), [(4, 20), (20, 4)])
+def test_what_an_earlier_job_reserved_follows_the_parameter(before: int, now: int) -> None:
+    with stubbed("lambda") as (client, stub):
+        stub.add_response("list_tags", {"Tags": {RESERVED: "screentest backfill"}})
+        stub.add_response("get_function_concurrency", {"ReservedConcurrentExecutions": before})
+        limits = {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000 - before}
+        stub.add_response("get_account_settings", {"AccountLimit": limits})
+        stub.add_response("tag_resource", {})
+        stub.add_response(
+            "put_function_concurrency", {}, {"FunctionName": FUNCTION, "ReservedConcurrentExecutions": now}
+        )
+        assert reserve(client, FUNCTION, now) is None
+
+
+def test_only_what_a_job_reserved_is_released() -> None:
+    with stubbed("lambda") as (client, stub):
+        stub.add_response("list_tags", {"Tags": {"team": "media"}}, {"Resource": FUNCTION})
+        assert release(client, FUNCTION) is False
+        stub.add_response("list_tags", {"Tags": {RESERVED: "screentest backfill"}})
+        stub.add_response("delete_function_concurrency", {}, {"FunctionName": FUNCTION})
+        stub.add_response("untag_resource", {}, {"Resource": FUNCTION, "TagKeys": [RESERVED]})
+        assert release(client, FUNCTION) is True
+
+
 def test_a_small_account_is_told_that_uploads_share() -> None:
     with stubbed("lambda") as (client, stub):
+        stub.add_response("list_tags", {})
         stub.add_response("get_function_concurrency", {})
         limits = {"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 10}
         stub.add_response("get_account_settings", {"AccountLimit": limits})
