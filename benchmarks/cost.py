@@ -3,7 +3,8 @@
     .venv/bin/python benchmarks/cost.py
 
 Counts of calls are asserted by the tests of the pipeline; times and memory come from benchmarks/cold_start.py and the
-function's own report lines; prices are AWS's published ones for us-east-1 on arm64, without the free tier.
+function's own report lines; prices are AWS's published list prices for us-east-1, noted down by hand without a price
+list at hand and without the free tier: check them before a budget depends on them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ S3_PUT, S3_GET = 0.005 / 1000, 0.0004 / 1000
 SNS_PUBLISH = 0.50 / MILLION
 EVENT, PIPE_REQUEST = 1.00 / MILLION, 0.40 / MILLION
 LOG_GB = 0.50
-ALARM, METRIC, SECRET = 0.10, 0.30, 0.40
+ALARM, METRIC, SECRET, DASHBOARD = 0.10, 0.30, 0.40, 3.00
+TAG_MONTH = 0.0065 / 10_000
+"""S3 object tagging, a tag and month, for as long as the object lives."""
+TABLE_GB_MONTH, RECOVERY_GB_MONTH = 0.25, 0.20
+SNAPSHOT_GB_MONTH = 0.0000015046 * 3600 * 24 * 30
+"""Lambda SnapStart, a GB of a published version's memory cached, at least three hours; only with DetectionApi."""
 
 REJECTED = 0.2
 """Share of the pictures that are rejected; they cost two DynamoDB writes and a message more."""
@@ -35,6 +41,14 @@ IDLE_POLLS = 2 * 5 * 3 * 60 * 24 * 30
 """Two queues, five pollers each, one long poll in 20 s, whether or not there is anything."""
 
 ALARMS, METRICS = 8, 20
+
+TAGS = 4
+"""On an object with one screening: the gate, its verdict, and two more: boxes of a pass, or the code of a reject."""
+
+ITEM_KB = 1.0
+"""Of one verdict in the table; the index holds it again, point-in-time recovery once more."""
+
+API_GB = 1769 / 1024
 
 
 @dataclass(frozen=True)
@@ -71,7 +85,13 @@ def lines(pictures: int, detector: Detector) -> list[tuple[str, float]]:
         ("SNS: rejections", rejected * SNS_PUBLISH),
         ("Events: pipe and bus", pictures * (EVENT + PIPE_REQUEST)),
         ("Logs, 2 KB a picture", pictures * 2e-6 * LOG_GB),
+        ("Object tags, each month they live", pictures * TAGS * TAG_MONTH),
+        (
+            "Verdicts kept: table, index, recovery, each month",
+            pictures * ITEM_KB / 1e6 * (2 * TABLE_GB_MONTH + RECOVERY_GB_MONTH),
+        ),
         ("Alarms, metrics", ALARMS * ALARM + METRICS * METRIC),
+        ("Dashboard", DASHBOARD),
         ("Secret", detector.fixed),
     ]
 
@@ -99,6 +119,11 @@ def _marginal(detector: Detector) -> float:
 
 def _money(value: float) -> str:
     return f"${value:,.2f}" if value >= 0.005 or value == 0 else "under 1 ¢"
+
+
+def snapshot() -> str:
+    """What a published version of the detection API costs to keep ready, in words."""
+    return f"{_money(API_GB * SNAPSHOT_GB_MONTH)} a month"
 
 
 if __name__ == "__main__":
