@@ -18,6 +18,7 @@ COMMANDS = (
     "compare",
     "up",
     "demo",
+    "screen",
     "backfill",
     "verdicts",
     "report",
