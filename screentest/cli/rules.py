@@ -24,6 +24,8 @@ Examples:
   screentest rules --profile my.toml         those of a profile, and what it cannot see
 
   screentest rules --schema > profile.json   the JSON schema of profiles, for an editor
+
+Exit status: 0 listed, 2 no such model, ratio or profile.
 """
 
 

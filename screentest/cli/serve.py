@@ -20,7 +20,7 @@ class VerdictStatus(StrEnum):
     BAD_REQUEST = "400"
 
 
-@app.command()
+@app.command(epilog="Exit status: 0 ended by a signal, 2 it could not be started.")
 def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen on; other than loopback needs a key.")

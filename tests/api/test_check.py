@@ -598,6 +598,25 @@ def test_the_command_says_why_it_cannot(command: Callable[..., Any], tmp_path: P
     assert command(str(tmp_path)).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("screentest check --model wan", ["wan2.2-s2v", "wan2.2-s2v-detect"]),
+        ("screentest check --ratio ", ["1:1", "3:4"]),
+    ],
+)
+def test_the_shell_completes_choices(words: str, offered: list[str]) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "COMP_WORDS": words,
+        "COMP_CWORD": "3",
+        "_SCREENTEST_COMPLETE": "complete_bash",
+    }
+    script = Path(sys.executable).parent / "screentest"
+    done = subprocess.run([script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == offered
+
+
 class TestExports:
     def exported(self, *paths: str) -> tuple[int, ET.Element, dict[str, Any]]:
         given = settings(*paths, junit=Path("out/a.xml"), sarif=Path("out/a.sarif"))

@@ -340,9 +340,10 @@ def test_completion_knows_every_command() -> None:
     assert offered == list(COMMANDS)
 
 
-def test_every_command_has_help() -> None:
+def test_every_command_has_help_with_its_exit_status() -> None:
     group = LazyGroup(name="screentest")
     for name in COMMANDS:
         command = group.get_command(None, name)
         assert command is not None
         assert command.help, name
+        assert "Exit status: 0" in str(command.epilog), name
