@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote_plus
@@ -37,9 +38,10 @@ def picture_for(key: str) -> bytes | None:
 class Store:
     """Buckets on the local AWS, made as events name them."""
 
-    def __init__(self, s3: Any) -> None:
-        """Use this S3 client."""
+    def __init__(self, s3: Any, picture: Callable[[str], bytes | None] = picture_for) -> None:
+        """Use this S3 client; `picture` makes the object for a key."""
         self._s3 = s3
+        self._picture = picture
         self._buckets: set[str] = set()
 
     def put(self, bucket: str, key: str, *, versioned: bool) -> dict[str, Any] | None:
@@ -50,7 +52,7 @@ class Store:
                 status = {"Status": "Enabled"}
                 self._s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=status)
             self._buckets.add(bucket)
-        body = picture_for(key)
+        body = self._picture(key)
         if body is None:
             return None
         put = self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="image/jpeg")

@@ -8,14 +8,16 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
+from support.hostile import KINDS
 
 from screentest.artefact import Emulator, Reply, Store, emulator_on, read_event, with_objects
+from screentest.artefact.objects import picture_for
 from screentest.stack import REPOSITORY, LocalStack
 
 pytestmark = pytest.mark.artefact
@@ -74,11 +76,11 @@ class Ground:
     def __init__(self, stack: LocalStack) -> None:
         self.stack = stack
 
-    def event(self, name: str) -> tuple[Any, str]:
+    def event(self, name: str, picture: Callable[[str], bytes | None] = picture_for) -> tuple[Any, str]:
         """The event on a bucket of its own, its objects uploaded; and the bucket."""
         bucket = f"uploads-{uuid.uuid4().hex[:12]}"
         text = json.dumps(read_event(EVENTS / f"{name}.json")).replace("screentest-uploads", bucket)
-        event = with_objects(json.loads(text), Store(self.stack.client("s3")))
+        event = with_objects(json.loads(text), Store(self.stack.client("s3"), picture))
         # A delivery is its own: the same message twice would be a duplicate.
         return event, bucket
 
@@ -167,6 +169,31 @@ def test_events_from_the_queue(name: str, ground: Ground, screen: Emulator):
     failed = [failure["itemIdentifier"] for failure in reply.payload["batchItemFailures"]]
     poison = [record["messageId"] for record in event["Records"][1:]] if name == "sqs-poison" else []
     assert sorted(failed) == sorted(poison)
+
+
+HOSTILE = {
+    "emo/1x1/tilted.jpg": "jpeg of 13,000 scans",
+    "emo/3x4/shoulders_up.jpg": "jpeg behind 20 MB of empty segments",
+    "emoji/astronaut.jpg": "bmp of the largest size, run-length encoded",
+    "animate-anyone/two_people.jpg": "png of the largest size, sixteen bits, interlaced",
+}
+
+
+def test_hostile_pictures_are_rejected_at_once_and_touch_no_neighbour(ground: Ground, screen: Emulator):
+    kinds = {kind.name: kind for kind in KINDS}
+
+    def picture(key: str) -> bytes | None:
+        return kinds[HOSTILE[key]].make() if key in HOSTILE else picture_for(key)
+
+    event, bucket = ground.event("sqs-s3-batch", picture)
+    reply = screen.invoke(event)
+    assert reply.payload == {"batchItemFailures": []}
+    found = ground.found(bucket)
+    assert found.pop("emo/1x1/portrait.jpg")[0] == "pass"
+    assert found.keys() == HOSTILE.keys()
+    assert {verdict for verdict, _ in found.values()} == {"reject"}
+    refused = {key for key, name in HOSTILE.items() if kinds[name].refused}
+    assert {key for key, (_, code) in found.items() if code == "InvalidURL"} == refused
 
 
 @pytest.mark.parametrize("name", TASKS)

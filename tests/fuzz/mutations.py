@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from hostile import KINDS
+from support.hostile import KINDS
 from PIL import Image, PngImagePlugin
 
 from screentest.demo import pictures
