@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from http.client import responses
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,12 +42,19 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-CONNECTIONS = 640
-"""Open at a time; further ones wait in the system's backlog. With a download each this stays below the usual limit of
-1,024 open files."""
+CONNECTIONS = 4_096
+"""Open at a time, where the system allows twice as many files: a download may go with each. Before there are so many,
+those without a request are closed, the longest silent first."""
 
 SPARE_THREADS = 8
 """Beyond those that requests in progress may take: they say no when every place is taken, and answer health checks."""
+
+MANY, PACE_SECONDS = 64, 0.005
+"""With more than so many connections the loop makes a turn at most every so many seconds, for all that have come in
+meanwhile: a turn costs a microsecond a connection."""
+
+ACCEPTED_AT_ONCE = 128
+"""New connections in one turn of the loop, before those that are open are heard again."""
 
 REQUEST_SECONDS = 20.0
 """For a client to send one request whole. A body has a few hundred bytes."""
@@ -261,6 +269,39 @@ class _ErrorTask(waitress.task.ErrorTask):  # type: ignore[misc]  # waitress car
         self.write(response.body)
 
 
+class _WsgiServer(waitress.server.TcpWSGIServer):  # type: ignore[misc]  # waitress carries no types
+    """Refuses what finds no room where it was read, in the loop: a thread for each refusal would take the time of the
+    detectors."""
+
+    api: DetectionApi
+
+    def handle_accept(self) -> None:
+        """All that knock, and not one a turn of the loop."""
+        for _ in range(ACCEPTED_AT_ONCE):
+            before = len(self.active_channels)
+            super().handle_accept()
+            if len(self.active_channels) == before:
+                return
+
+    def add_task(self, channel: Any) -> None:
+        request = channel.requests[0]
+        if request.error or request.command != "POST" or not self.api.full or not _stays_open(request):
+            super().add_task(channel)
+            return
+        channel.requests.pop(0)
+        request.close()
+        response = self.api.refuse_for_want_of_room()
+        head = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
+        line = f"HTTP/1.1 {response.status} {responses[response.status]}\r\n"
+        channel.write_soon(f"{line}{head}\r\n".encode() + response.body)
+        if channel.requests:
+            self.add_task(channel)
+
+
+def _stays_open(request: Any) -> bool:
+    return bool(request.version == "1.1" and request.headers.get("CONNECTION", "").lower() != "close")
+
+
 class _Channel(waitress.channel.HTTPChannel):  # type: ignore[misc]  # waitress carries no types
     """A connection. After a refusal it listens a little longer: closing while the client still talks would reset the
     connection, and the client would never read why."""
@@ -325,12 +366,16 @@ class Server:
         self._stopping = False
         self._map: dict[int, Any] = {}
         listener = _listen(host, port)
-        self._server = waitress.server.create_server(
+        self._connections = min(CONNECTIONS, _open_files() // 2)
+        self._server = _WsgiServer(
             app,
-            map=self._map,
-            sockets=[listener],
+            self._map,
+            True,
+            listener,
+            sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
+            bind_socket=False,
             threads=limits.in_flight + SPARE_THREADS,
-            connection_limit=CONNECTIONS,
+            connection_limit=self._connections,
             channel_timeout=IDLE_SECONDS,
             cleanup_interval=10,
             max_request_body_size=MAX_BODY_BYTES,
@@ -355,6 +400,7 @@ class Server:
         while not self._stopping:
             self._turn()
             self._close_late()
+            self._make_room()
         wasyncore.dispatcher.close(self._server)
         end = time.monotonic() + GRACE_SECONDS
         while self._close_idle() and time.monotonic() < end:
@@ -363,7 +409,17 @@ class Server:
         wasyncore.close_all(self._map)
 
     def _turn(self) -> None:
+        if len(self._server.active_channels) > MANY:
+            time.sleep(PACE_SECONDS)
         wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)
+
+    def _make_room(self) -> None:
+        """Close idle connections before there are as many as there may be: others would not even be refused."""
+        channels = list(self._server.active_channels.values())
+        if len(channels) > self._connections * 3 // 4:
+            idle = sorted((c for c in channels if c.is_idle), key=lambda channel: channel.last_activity)
+            for channel in idle[: self._connections // 4]:
+                channel.handle_close()
 
     def _close_late(self) -> None:
         now = time.monotonic()
@@ -376,6 +432,20 @@ class Server:
             if channel.is_idle:
                 channel.handle_close()
         return len(self._server.active_channels)
+
+
+def _open_files() -> int:
+    """How many files this process may have open, after it has asked for as many as it may ask for."""
+    try:
+        import resource
+    except ImportError:
+        return 2 * CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 3 * CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, 3 * CONNECTIONS)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
 
 
 def _listen(host: str, port: int) -> socket.socket:

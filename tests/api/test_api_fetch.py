@@ -490,7 +490,7 @@ class TestTime:
 
 class TestThrottle:
     def test_each_stage_has_places_of_its_own(self) -> None:
-        throttle = Throttle(Limits(fetching=2, fetching_from_one_host=2, waiting=1))
+        throttle = Throttle(Limits(fetching=2, fetching_from_one_host=2, waiting=1, quick_seconds=0))
         with throttle.fetching("a", 80), throttle.fetching("b", 80):
             with pytest.raises(Busy), throttle.fetching("c", 80):
                 pass
@@ -500,7 +500,7 @@ class TestThrottle:
             pass
 
     def test_one_host_leaves_room(self) -> None:
-        throttle = Throttle(Limits(fetching=3, fetching_from_one_host=2, waiting=1))
+        throttle = Throttle(Limits(fetching=3, fetching_from_one_host=2, waiting=1, quick_seconds=0))
         with throttle.fetching("slow", 80), throttle.fetching("slow", 80):
             with pytest.raises(Busy), throttle.fetching("slow", 80):
                 pass

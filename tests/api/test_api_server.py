@@ -142,7 +142,7 @@ class TestLoad:
 
     def test_a_slow_image_host_holds_nobody_up(self) -> None:
         gate = Gate()
-        limits = Limits(fetching=20, fetching_from_one_host=12, waiting=2)
+        limits = Limits(fetching=20, fetching_from_one_host=12, waiting=2, quick_seconds=0)
         with running(answer, SlowHosts(gate), limits=limits) as api, ThreadPoolExecutor(16) as pool:
             slow = [pool.submit(api.post, order(url="https://slow.example/a.jpg")) for _ in range(12)]
             gate.wait_for(12)

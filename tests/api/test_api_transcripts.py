@@ -115,7 +115,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"host; up to {limits.waiting} wait for a detector",
         f"together they hold {limits.held_bytes >> 20} MiB at most",
         f"it has {serving.REQUEST_SECONDS:.0f} seconds for a request",
-        f"body over {MAX_BODY_BYTES >> 20} MiB",
+        f"body over {MAX_BODY_BYTES >> 10} KiB",
         f"picture over {fetch.MAX_BYTES >> 20} MB",
         f"* {fetch.MAX_BYTES >> 20} MB, counted while they come",
         f"side over {MAX_SIDE:,} pixels",

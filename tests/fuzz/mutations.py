@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from support.hostile import KINDS
 from PIL import Image, PngImagePlugin
+from support.hostile import KINDS
 
 from screentest.demo import pictures
 

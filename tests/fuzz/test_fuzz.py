@@ -46,6 +46,7 @@ def fuzz_pictures(*options: str) -> dict[str, Any]:
         text=True,
         check=False,
         timeout=3_000,
+        env={**os.environ, "PYTHONPATH": str(HERE.parent)},
     )
     assert done.stdout, done.stderr[-4_000:]
     figures: dict[str, Any] = json.loads(done.stdout)

@@ -4,8 +4,8 @@ all of them through the API with the real detectors, is bounded in `fuzz_picture
 from __future__ import annotations
 
 import pytest
-from support.hostile import KINDS, LARGEST, Hostile
 from mutations import cases
+from support.hostile import KINDS, LARGEST, Hostile
 
 from screentest.detection.errors import UnreadablePicture
 from screentest.detection.pictures import sniff

@@ -201,9 +201,9 @@ def picture_too_heavy(megabytes: int) -> ApiError:
     )
 
 
-def throttled() -> ApiError:
-    """Every place is taken."""
-    return ApiError(429, "Throttling", "Requests throttling triggered.", (("Retry-After", "1"),))
+def throttled(seconds: int = 1) -> ApiError:
+    """Every place is taken; it is worth coming again after so many seconds."""
+    return ApiError(429, "Throttling", "Requests throttling triggered.", (("Retry-After", str(seconds)),))
 
 
 def inference_failed() -> ApiError:

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 HEALTH = "/healthz"
 OPENAPI = "/openapi.json"
 
-MAX_BODY_BYTES = 1024 * 1024
+MAX_BODY_BYTES = 64 * 1024
 """Of a request: a URL and two names. Pictures are never sent in the body."""
 
 Detect = Callable[[bytes, ModelSpec, str], Answer]
@@ -159,6 +159,15 @@ class DetectionApi:
         )
         return _response(status, payload, request_id, headers, head=request.method == "HEAD")
 
+    @property
+    def full(self) -> bool:
+        """Whether a detection request would be refused for want of room, whatever it says."""
+        return self._throttle.full
+
+    def refuse_for_want_of_room(self) -> Response:
+        """The answer to a detection request while `full`."""
+        return self.refuse(errors.throttled(self._throttle.refused()))
+
     def refuse(self, error: ApiError) -> Response:
         """The answer to what never became a request: too large, or no HTTP."""
         request_id = self._request_id()
@@ -229,7 +238,7 @@ class DetectionApi:
                 with self._throttle.waiting():
                     output = self._output(data, order, trace)
         except Busy:
-            raise errors.throttled() from None
+            raise errors.throttled(self._throttle.refused()) from None
         if trace.code != "-" and self._verdict_status == 400 and order.model.wire.codes:
             text = output.get("message") or output.get("reason") or ""
             return 400, _failure(trace.code, text, request_id)

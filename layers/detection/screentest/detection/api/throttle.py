@@ -16,6 +16,13 @@ class Busy(DetectionError):
     """Every place at this stage is taken. On the wire: 429 `Throttling`."""
 
 
+REFUSALS_A_SECOND = 32
+"""For each so many refusals within a second whoever is refused is asked to stay away a second longer: refusing, too,
+takes time from the detectors."""
+
+MOST_SECONDS = 10
+"""That anybody is asked to stay away."""
+
 PASSED_SECONDS = 1.0
 """So long a picture that waits for memory is passed by smaller ones."""
 
@@ -27,6 +34,8 @@ class Limits:
     Attributes:
         fetching: pictures being downloaded at a time. A download only waits, so there are many.
         fetching_from_one_host: of these, from one host and port, so that a single slow image host leaves room.
+        quick_seconds: a download that began so shortly ago counts as a picture that waits already: when places are few,
+            it would else be made for nothing.
         waiting: downloaded pictures that wait for a detector or are being judged.
         held_bytes: of picture files in memory at a time, over all requests.
         decoding_bytes: of pictures being decoded at a time, as their headers promise; one that needs more is decoded
@@ -38,6 +47,7 @@ class Limits:
     fetching: int = 256
     fetching_from_one_host: int = 192
     waiting: int = 32
+    quick_seconds: float = 0.5
     held_bytes: int = 96 * 1024 * 1024
     decoding_bytes: int = 512 * 1024 * 1024
     judging: int | None = None
@@ -58,10 +68,12 @@ class Throttle:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._lock = threading.Lock()
-        self._fetching = 0
+        self._fetching: dict[object, float] = {}
         self._hosts: Counter[tuple[str, int]] = Counter()
         self._waiting = 0
         self._held = 0
+        self._refused = self._refused_before = 0
+        self._second = 0
         self._judging = 0
         self._decoding = 0
         self._queue: dict[object, tuple[int, float]] = {}
@@ -76,23 +88,46 @@ class Throttle:
                 refused after its download.
         """
         key = (host, port)
+        ticket = object()
         with self._lock:
             if (
-                self._fetching >= self._limits.fetching
+                len(self._fetching) >= self._limits.fetching
                 or self._hosts[key] >= self._limits.fetching_from_one_host
-                or self._waiting >= self._limits.waiting
+                or self._expected() >= self._limits.waiting
             ):
                 raise Busy
-            self._fetching += 1
+            self._fetching[ticket] = time.monotonic()
             self._hosts[key] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._fetching -= 1
+                del self._fetching[ticket]
                 self._hosts[key] -= 1
                 if not self._hosts[key]:
                     del self._hosts[key]
+
+    @property
+    def full(self) -> bool:
+        """Whether another picture would be refused now."""
+        with self._lock:
+            return self._expected() >= self._limits.waiting or len(self._fetching) >= self._limits.fetching
+
+    def refused(self) -> int:
+        """Count a refusal; the seconds to stay away."""
+        with self._lock:
+            second = int(time.monotonic())
+            if second != self._second:
+                self._refused_before = self._refused if second == self._second + 1 else 0
+                self._second, self._refused = second, 0
+            self._refused += 1
+            most = max(self._refused, self._refused_before)
+            return min(1 + most // REFUSALS_A_SECOND, MOST_SECONDS)
+
+    def _expected(self) -> int:
+        """Pictures that wait, and those that will in a moment."""
+        since = time.monotonic() - self._limits.quick_seconds
+        return self._waiting + sum(began > since for began in self._fetching.values())
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
