@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import waitress.channel
+import waitress.parser
 import waitress.server
 import waitress.task
 from waitress import wasyncore
@@ -302,11 +303,25 @@ def _stays_open(request: Any) -> bool:
     return bool(request.version == "1.1" and request.headers.get("CONNECTION", "").lower() != "close")
 
 
+class _Parser(waitress.parser.HTTPRequestParser):  # type: ignore[misc]  # waitress carries no types
+    """Refuses what waitress's own parser stumbles over, and requests with two lengths, of which a proxy may believe the
+    other one."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # a number of thousands of digits, a bracket without its other half
+            raise waitress.parser.ParsingError("a number or an address beyond reason") from error
+        if self.chunked and "CONTENT_LENGTH" in self.headers:
+            raise waitress.parser.ParsingError("two lengths")
+
+
 class _Channel(waitress.channel.HTTPChannel):  # type: ignore[misc]  # waitress carries no types
     """A connection. After a refusal it listens a little longer: closing while the client still talks would reset the
     connection, and the client would never read why."""
 
     error_task_class = _ErrorTask
+    parser_class = _Parser
     request_since: float | None = None
     lingers = False
     linger_until: float | None = None
@@ -378,7 +393,7 @@ class Server:
             connection_limit=self._connections,
             channel_timeout=IDLE_SECONDS,
             cleanup_interval=10,
-            max_request_body_size=MAX_BODY_BYTES,
+            max_request_body_size=MAX_BODY_BYTES + 1,  # it refuses this size itself
             inbuf_overflow=2 * MAX_BODY_BYTES,
             max_request_header_size=_MAX_HEADER_BYTES,
             asyncore_use_poll=True,
@@ -416,9 +431,10 @@ class Server:
     def _make_room(self) -> None:
         """Close idle connections before there are as many as there may be: others would not even be refused."""
         channels = list(self._server.active_channels.values())
-        if len(channels) > self._connections * 3 // 4:
+        most = self._connections * 3 // 4
+        if len(channels) > most:
             idle = sorted((c for c in channels if c.is_idle), key=lambda channel: channel.last_activity)
-            for channel in idle[: self._connections // 4]:
+            for channel in idle[: len(channels) - most]:
                 channel.handle_close()
 
     def _close_late(self) -> None:

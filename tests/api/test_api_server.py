@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ import pytest
 from api_doubles import URL, FakeFetcher, jpeg, order, passed
 from PIL import Image
 
+from screentest import serving
 from screentest.cli.options import DecodeLimit
 from screentest.demo import pictures
 from screentest.detection import Answer, ModelSpec, UnreadablePicture, confined, models
@@ -164,6 +165,32 @@ class TestLoad:
                 for client in clients:
                     client.close()
 
+    def test_idle_connections_keep_nobody_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(serving, "CONNECTIONS", 80)
+        with running(answer) as api, ExitStack() as opened:
+            for _ in range(1_100):
+                opened.enter_context(
+                    socket.create_connection(("127.0.0.1", api.server.port), timeout=PATIENCE)
+                )
+            assert [api.post().status_code for _ in range(5)] == [200] * 5
+
+    def test_a_connection_goes_on_after_a_refusal_and_requests_behind_it_are_answered(self) -> None:
+        gate = Gate()
+        with running(gated(gate), limits=Limits(waiting=1)) as api, ThreadPoolExecutor(1) as pool:
+            first = pool.submit(api.post)
+            gate.wait_for(1)
+            body = json.dumps(order()).encode()
+            post = (
+                f"POST {FACE_DETECT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n"
+            ).encode() + body
+            last = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            said = raw(api.server.port, post + post + last)
+            assert said.count(b"HTTP/1.1 429 Too Many Requests") == 2
+            assert said.count(b"HTTP/1.1 200 OK") == 1
+            gate.open.set()
+            assert first.result(PATIENCE).status_code == 200
+
     def test_a_client_that_never_finishes_its_request_is_dropped(self) -> None:
         with (
             running(answer, request_seconds=0.1) as api,
@@ -184,6 +211,14 @@ class TestRefused:
                 assert api.post({**order(), "padding": "x" * size}).status_code == 413
             assert api.post(order()).status_code == 200
 
+    def test_a_body_of_exactly_the_limit(self) -> None:
+        with running(answer) as api:
+            bare = len(json.dumps({**order(), "padding": ""}))
+            for size, status in ((MAX_BODY_BYTES - bare, 200), (MAX_BODY_BYTES - bare + 1, 413)):
+                body = json.dumps({**order(), "padding": "x" * size})
+                sent = api.post(json=None, content=body, headers={"content-type": "application/json"})
+                assert sent.status_code == status
+
     def test_without_a_length(self) -> None:
         with running(answer) as api:
             body = json.dumps(order()).encode()
@@ -201,6 +236,9 @@ class TestRefused:
             b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
             b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
             b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+            b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n",
+            b"GET http://[ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            b"POST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         ],
         ids=lambda data: repr(data[:12]),

@@ -40,7 +40,7 @@ class ImageUrl:
     def authority(self) -> str:
         """What the `Host` header says."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+        return host if self.port == DEFAULT_PORTS.get(self.scheme, self.port) else f"{host}:{self.port}"
 
     @property
     def origin(self) -> str:
