@@ -75,6 +75,13 @@ def report(
             show_default="the browser's",
         ),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Measure each picture once more on this machine, and draw what decided where that agrees.",
+        ),
+    ] = False,
     table: Annotated[
         str | None, typer.Option(metavar="NAME", help="Verdict table.", show_default="the stack's")
     ] = None,
@@ -87,5 +94,7 @@ def report(
     question = Question.of(
         source=source, verdicts=verdict or [], codes=code or [], models=model or [], since=since, until=until
     )
-    target = Target(file=out, title=title, lang=lang.value if lang else None, summary=json_output)
+    target = Target(
+        file=out, title=title, lang=lang.value if lang else None, summary=json_output, explain=explain
+    )
     run(access, question, target, limit=limit, table=table)

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from screentest.aws import Access, AwsError, translated
 from screentest.display import counted, error_console, printable
+from screentest.reports.measuring import explained
 from screentest.reports.sheet import ContactSheet
 from screentest.reports.stored import entries
 from screentest.screening.reasons import Language
@@ -26,12 +27,14 @@ class Target:
         title: heading; None for one that says what was asked.
         lang: None leaves the choice to the reader's browser.
         summary: print the summary as JSON.
+        explain: measure the pictures once more.
     """
 
     file: Path
     title: str | None = None
     lang: Language | None = None
     summary: bool = False
+    explain: bool = False
 
 
 def run(access: Access, question: Question, target: Target, *, limit: int, table: str | None) -> int:
@@ -69,7 +72,7 @@ def run(access: Access, question: Question, target: Target, *, limit: int, table
         ):
             task = progress.add_task("pictures", total=limit or None)
             for entry in entries(items, access.client("s3")):
-                sheet.add(entry)
+                sheet.add(explained(entry) if target.explain else entry)
                 without += entry.picture is None
                 denied += entry.absent == "denied"
                 progress.advance(task)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+from screentest.reports.deciding import failed_check
+from screentest.reports.entry import ReportEntry
 
 
 def measure(picture: bytes, model: str, ratio: str | None) -> Mapping[str, Any]:
@@ -19,3 +23,17 @@ def measure(picture: bytes, model: str, ratio: str | None) -> Mapping[str, Any]:
     except detection.DetectionError:
         return {}
     return answer.explanation.as_dict()
+
+
+def explained(entry: ReportEntry) -> ReportEntry:
+    """The entry with what was measured, where that comes to the code which it has.
+
+    The verdict was given by another version of the rules perhaps, or by another detector: what would contradict it is
+    left out.
+    """
+    if entry.picture is None or entry.verdict == "error":
+        return entry
+    found = measure(entry.picture, entry.model, entry.ratio)
+    failed = failed_check(found)
+    agrees = (str(failed["code"]) if failed else None) == entry.code
+    return replace(entry, explanation=found) if found and agrees else entry

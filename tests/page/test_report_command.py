@@ -180,3 +180,21 @@ def test_trouble_of_s3_is_no_missing_picture() -> None:
     items = [{"bucket": "b", "key": "k", "model": "m", "verdict": "pass"}]
     with pytest.raises(ClientError, match="SlowDown"):
         list(stored.entries(items, Refusing("SlowDown")))
+
+
+def test_what_decided_is_drawn_where_it_agrees_with_the_verdict(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix, head = "emo/1x1/explained/", Screening.of("emo-detect-v1", "1:1")
+    for name, code in (("tilted", "InvalidFile.FacePose"), ("cat", "InvalidFile.Value")):
+        ref = bench.put(f"{prefix}{name}.jpg", pictures.data(name))
+        bench.decide(bench.claim(ref, head), verdict="reject", code=code)
+    out = tmp_path / "sheet.html"
+    done = report(
+        bench, monkeypatch, f"s3://{BUCKET}/{prefix}", "--out", str(out), "--explain", "--limit", "0"
+    )
+    assert done.exit_code == 0, done.output
+    found = {Path(str(entry["name"])).stem: entry for entry in entries(out)}
+    assert found["tilted"]["checks"][-1]["rule"] == "head tilted"
+    assert any(mark["style"] == "axis" for mark in found["tilted"]["marks"])
+    assert "checks" not in found["cat"], "this detector says something else than the verdict"
