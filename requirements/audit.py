@@ -31,6 +31,10 @@ SERVICES = (["--vulnerability-service", "pypi"], ["--vulnerability-service", "os
 CONTROL = "urllib3==1.24.1 --hash=sha256:61bf29cada3fc2fbefad4fdf059ea4bd1b4a86d2b6d15e1c7c0b582b9752fe39"
 """Advisories about this release are known since 2019: a service that names none has none of any package."""
 
+OPTIONS = (
+    "--strict --require-hashes --no-deps --disable-pip --format json --aliases on --progress-spinner off"
+)
+
 SECONDS = 900
 """For one call of pip-audit, which asks about one package after the other: three hundred at three seconds each."""
 
@@ -65,8 +69,8 @@ def rounds(texts: list[str]) -> list[list[str]]:
     return [list(one.values()) for one in lists]
 
 
-def ignored(today: date) -> list[str]:
-    """The advisories that do not concern us today. The file has a package, a reason and a last day for each.
+def ignored(today: date) -> set[tuple[str, str]]:
+    """Package and advisory of each that does not concern us today. The file has a reason and a last day as well.
 
     Raises:
         ValueError: an entry lacks one of them.
@@ -75,11 +79,12 @@ def ignored(today: date) -> list[str]:
     for id_, entry in entries.items():
         if not entry.get("package") or not entry.get("reason") or type(entry.get("until")) is not date:
             raise ValueError(f"{IGNORED.name}: {id_} needs a package, a reason and a day: until = 2027-01-31")
-    return [id_ for id_, entry in entries.items() if entry["until"] >= today]
+    return {(entry["package"], id_) for id_, entry in entries.items() if entry["until"] >= today}
 
 
-def ask(service: list[str], pins: list[str], leave_out: list[str]) -> list[str]:
-    """What `service` knows about `pins`, one line an advisory.
+def ask(service: list[str], pins: list[str], leave_out: set[tuple[str, str]]) -> list[str]:
+    """What `service` knows about `pins`, one line an advisory. What is left out, is for its package alone: a fault of a
+    library that several packages carry has one name in all of them.
 
     Raises:
         NotAudited: it does not know all of them, or could not be asked.
@@ -87,40 +92,28 @@ def ask(service: list[str], pins: list[str], leave_out: list[str]) -> list[str]:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(pins))
         file.flush()
-        command = [
-            PIP_AUDIT,
-            "--strict",
-            "--requirement",
-            file.name,
-            "--require-hashes",
-            "--no-deps",
-            "--disable-pip",
-        ]
-        command += ["--format", "json", "--progress-spinner", "off", *service]
-        for id_ in leave_out:
-            command += ["--ignore-vuln", id_]
+        command = [str(PIP_AUDIT), *OPTIONS.split(), "--requirement", file.name, *service]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S603
             found: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
         except (OSError, subprocess.TimeoutExpired) as error:
             raise NotAudited(str(error)) from error
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-        ):  # exit status 1 is for advisories and for every failure alike
+        except (ValueError, KeyError, TypeError):
+            # Its exit status is 1 for advisories and for every failure alike.
             raise NotAudited(" ".join(done.stderr.split())[-200:] or "pip-audit said nothing") from None
     if len(found) != len(pins) or any("skip_reason" in one for one in found):
         raise NotAudited("pip-audit left pins out")
     lines = []
     for one in found:
         for advisory in one["vulns"]:
+            if leave_out & {(one["name"], id_) for id_ in (advisory["id"], *advisory["aliases"])}:
+                continue
             fixed = ", ".join(advisory["fix_versions"]) or "no release"
             lines.append(f"{one['name']} {one['version']}: {advisory['id']}, fixed in {fixed}")
     return lines
 
 
-def audit(services: tuple[list[str], ...], leave_out: list[str]) -> list[str]:
+def audit(services: tuple[list[str], ...], leave_out: set[tuple[str, str]]) -> list[str]:
     """Every advisory, by the first service that can be believed and knows every pin.
 
     Raises:
@@ -130,7 +123,7 @@ def audit(services: tuple[list[str], ...], leave_out: list[str]) -> list[str]:
     why = []
     for service in services:
         try:
-            recognised = ask(service, [CONTROL], [])
+            recognised = ask(service, [CONTROL], set())
             if recognised:
                 return [line for pins in wanted for line in ask(service, pins, leave_out)]
             why.append(

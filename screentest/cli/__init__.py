@@ -29,6 +29,9 @@ COMMANDS = (
 EXTRAS = {"boto3": "aws", "botocore": "aws", "aws_lambda_powertools": "aws", "samcli": "local"}
 """Which optional dependencies of `pyproject.toml` bring a package that some commands import."""
 
+LOCAL = ("up", "demo")
+"""Commands that need all of the extra `local`, whichever package is missed first."""
+
 
 class LazyGroup(TyperGroup):
     """Imports a command's module on first use, so that `screentest check` does not pay for the local stack."""
@@ -79,6 +82,6 @@ def main() -> None:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
             raise
-        extra = f"screentest[{EXTRAS[package]}]"
-        typer.echo(f"error: this command needs {package}: pip install '{extra}'", err=True)
+        extra = "local" if sys.argv[1] in LOCAL else EXTRAS[package]
+        typer.echo(f"error: this command needs {package}: pip install 'screentest[{extra}]'", err=True)
         sys.exit(2)

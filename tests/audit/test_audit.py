@@ -89,9 +89,9 @@ def lock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(audit, "IGNORED", tmp_path / "ignored.toml")
 
 
-def ignore(**entry: object) -> None:
+def ignore(id_: str = "PYSEC-2026-1", **entry: object) -> None:
     fields = "\n".join(f"{name} = {value}" for name, value in entry.items())
-    audit.IGNORED.write_text(f"[PYSEC-2026-1]\n{fields}\n")
+    audit.IGNORED.write_text(f"[{id_}]\n{fields}\n")
 
 
 @real
@@ -124,14 +124,21 @@ class TestWithTheRealPipAudit:
     def test_the_next_service_is_asked_where_the_first_is_not_believed(self, osv: Osv) -> None:
         first = ["--vulnerability-service", "osv", "--osv-url", "http://127.0.0.1:9/v1/query"]
         osv.faulty |= {"alpha"}
-        assert len(audit.audit((first, [*first[:3], osv.url]), [])) == 1
+        assert len(audit.audit((first, [*first[:3], osv.url]), set())) == 1
 
-    def test_an_ignored_advisory_is_left_out_until_its_day(self, osv: Osv) -> None:
+    @pytest.mark.parametrize("name", ["PYSEC-2026-1", "CVE-2026-1"])
+    def test_an_ignored_advisory_is_left_out_until_its_day(self, osv: Osv, name: str) -> None:
         osv.faulty |= {"alpha"}
-        ignore(package='"alpha"', reason='"not reached"', until="9999-01-01")
+        ignore(name, package='"alpha"', reason='"not reached"', until="9999-01-01")
         assert audit.main(["--osv-url", osv.url]) == 0
-        ignore(package='"alpha"', reason='"not reached"', until="2026-01-01")
+        ignore(name, package='"alpha"', reason='"not reached"', until="2026-01-01")
         assert audit.main(["--osv-url", osv.url]) == 1
+
+    def test_an_entry_is_for_its_package_alone(self, osv: Osv, capsys: pytest.CaptureFixture[str]) -> None:
+        osv.faulty |= {"alpha", ("beta", "0.9")}
+        ignore(package='"alpha"', reason='"not reached"', until="9999-01-01")
+        assert audit.main(["--osv-url", osv.url]) == 1
+        assert capsys.readouterr().out == "beta 0.9: PYSEC-2026-1, fixed in 99.1\n"
 
 
 @pytest.mark.usefixtures("lock")

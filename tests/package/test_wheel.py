@@ -199,7 +199,9 @@ class TestInstalled:
             (["redrive"], "screentest[aws]"),
             (["report"], "screentest[aws]"),
             (["backfill", "s3://bucket/"], "screentest[aws]"),
-            (["up"], "screentest["),
+            (["screen", "s3://bucket/key.jpg"], "screentest[aws]"),
+            (["up"], "screentest[local]"),
+            (["demo"], "screentest[local]"),
         ],
         ids=lambda value: value[0] if isinstance(value, list) else "",
     )
