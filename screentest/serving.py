@@ -34,6 +34,7 @@ from screentest.detection.api import DetectionApi, Limits
 from screentest.detection.api import errors as api_errors
 from screentest.detection.api.fetch import HttpFetcher
 from screentest.detection.api.service import MAX_BODY_BYTES, VerdictStatus
+from screentest.detection.api.throttle import Hosts
 from screentest.detection.api.workers import WorkerProcesses, Workers
 from screentest.detection.api.wsgi import application
 from screentest.detection.confined import ConfinedDetector
@@ -181,7 +182,7 @@ def build(settings: ServeSettings, limits: Limits) -> DetectionApi:
         raise ServeError(str(error)) from error
     return DetectionApi(
         workers.detect,
-        HttpFetcher(allow_private=settings.allow_private_urls),
+        HttpFetcher(allow_private=settings.allow_private_urls, hosts=Hosts(limits.fetching_from_one_host)),
         api_key=settings.api_key,
         verdict_status=settings.verdict_status,
         explain=settings.explain,

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from screentest.detection.api.addresses import is_public
 from screentest.detection.api.errors import ApiError
 from screentest.detection.api.fetch import HttpFetcher, Resolver, resolve
-from screentest.detection.api.throttle import PASSED_SECONDS, Busy, Limits, Throttle
+from screentest.detection.api.throttle import MOST_SECONDS, PASSED_SECONDS, Busy, Hosts, Limits, Throttle
 from screentest.detection.api.urls import parse
 
 PICTURE = jpeg()
@@ -419,6 +419,11 @@ class TestDownload:
         assert code_of(untrusting, f"https://pictures.example:{host}/a.jpg") == "InvalidURL"
 
 
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"%x\r\n" % len(PICTURE) + PICTURE + b"\r\n"
+)
+
+
 class TestTime:
     """Ten seconds in all; here a fraction of a second, so that the tests are quick. None of them measures time."""
 
@@ -452,6 +457,25 @@ class TestTime:
             fetch(hasty, url + "?X-Amz-Signature=5ec2e7")
         assert caught.value.code == "InvalidURL.Timeout"
         assert caught.value.message == f"Download {image_host.base} timeout, please check network connection."
+
+    @pytest.mark.parametrize(
+        ("head", "piece"),
+        [
+            (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+            (CHUNKED, b"1\r\nx\r\n"),
+            (CHUNKED, b"1;" + b"x" * 50 + b"\r\nx\r\n"),
+        ],
+        ids=["103", "chunks", "extensions"],
+    )
+    def test_a_host_that_talks_without_end(
+        self, image_host: ImageHost, hasty: HttpFetcher, head: bytes, piece: bytes
+    ) -> None:
+        def flood(handler: BaseHTTPRequestHandler) -> None:
+            handler.wfile.write(head)
+            while True:
+                handler.wfile.write(piece * 2_000)
+
+        assert code_of(hasty, image_host.script("/a.jpg", flood)) == "InvalidURL.Timeout"
 
     def test_a_host_that_never_answers(self, image_host: ImageHost, hasty: HttpFetcher) -> None:
         done = threading.Event()
@@ -490,28 +514,73 @@ class TestTime:
 
 class TestThrottle:
     def test_each_stage_has_places_of_its_own(self) -> None:
-        throttle = Throttle(Limits(fetching=2, fetching_from_one_host=2, waiting=1, quick_seconds=0))
-        with throttle.fetching("a", 80), throttle.fetching("b", 80):
-            with pytest.raises(Busy), throttle.fetching("c", 80):
+        throttle = Throttle(Limits(fetching=2, waiting=1, quick_seconds=0))
+        with throttle.fetching(), throttle.fetching():
+            with pytest.raises(Busy), throttle.fetching():
                 pass
             with throttle.waiting():
                 pass
-        with throttle.fetching("c", 80):
+        with throttle.fetching():
             pass
 
-    def test_one_host_leaves_room(self) -> None:
-        throttle = Throttle(Limits(fetching=3, fetching_from_one_host=2, waiting=1, quick_seconds=0))
-        with throttle.fetching("slow", 80), throttle.fetching("slow", 80):
-            with pytest.raises(Busy), throttle.fetching("slow", 80):
+    def test_downloads_that_began_just_now_count_as_pictures_that_wait(self) -> None:
+        throttle = Throttle(Limits(waiting=2, quick_seconds=60))
+        with throttle.waiting(), throttle.fetching():
+            assert throttle.full
+            with pytest.raises(Busy), throttle.fetching():
                 pass
-            with throttle.fetching("slow", 81), pytest.raises(Busy), throttle.fetching("quick", 80):
+        assert not throttle.full
+
+    @pytest.mark.parametrize(
+        ("one", "same", "other"),
+        [
+            ("8.8.8.8", "::ffff:8.8.8.8", "8.8.4.4"),
+            ("64:ff9b::8.8.8.8", "8.8.8.8", "64:ff9b::8.8.4.4"),
+            ("2600::1", "2600::ffff:1", "2600:0:0:1::1"),
+        ],
+    )
+    def test_one_host_leaves_room(self, one: str, same: str, other: str) -> None:
+        hosts = Hosts(2)
+        with hosts.connected(one), hosts.connected(same):
+            with pytest.raises(Busy), hosts.connected(one):
                 pass
-            with throttle.fetching("quick", 80):
+            with hosts.connected(other):
                 pass
+        with hosts.connected(one):
+            pass
+
+    def test_names_and_ports_of_one_host_are_one_host(self, image_host: ImageHost) -> None:
+        inside, done = threading.Semaphore(0), threading.Event()
+
+        def slow(handler: BaseHTTPRequestHandler) -> None:
+            inside.release()
+            done.wait(30)
+
+        image_host.script("/slow.jpg", slow)
+        resolver = names(a_example=["127.0.0.1"], b_example=["127.0.0.1"], c_example=["127.0.0.1"])
+        fetcher = HttpFetcher(allow_private=True, resolver=resolver, hosts=Hosts(2))
+        with ThreadPoolExecutor(2) as pool:
+            pending = [
+                pool.submit(code_of, fetcher, f"http://{name}.example:{image_host.port}/slow.jpg")
+                for name in "ab"
+            ]
+            assert inside.acquire(timeout=30)
+            assert inside.acquire(timeout=30)
+            for port in (image_host.port, 8_080):
+                with pytest.raises(Busy):
+                    fetch(fetcher, f"http://c.example:{port}/")
+            done.set()
+            assert all(each.result(30) for each in pending)
+
+    def test_a_throttle_asks_those_that_it_refuses_to_stay_away_longer_the_more_they_are(self) -> None:
+        throttle = Throttle(Limits())
+        asked = [throttle.refused() for _ in range(2_000)]
+        assert asked[0] == 1
+        assert max(asked) == MOST_SECONDS
 
     def test_a_full_queue_is_said_before_the_download(self) -> None:
         throttle = Throttle(Limits(waiting=1))
-        with throttle.waiting(), pytest.raises(Busy), throttle.fetching("a", 80):
+        with throttle.waiting(), pytest.raises(Busy), throttle.fetching():
             pass
 
     def test_bytes_are_given_back_whatever_happens(self) -> None:

@@ -112,7 +112,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
     limits, text = Limits(), " ".join(DOCUMENT.read_text().split())
     for sentence in (
         f"Up to {limits.fetching} pictures are downloaded at a time, {limits.fetching_from_one_host} of them from one "
-        f"host; up to {limits.waiting} wait for a detector",
+        f"host, whatever its names and ports; up to {limits.waiting} wait for a detector",
         f"together they hold {limits.held_bytes >> 20} MiB at most",
         f"it has {serving.REQUEST_SECONDS:.0f} seconds for a request",
         f"body over {MAX_BODY_BYTES >> 10} KiB",

@@ -74,3 +74,18 @@ def _is_public_6(address: IPv6Address) -> bool:
     if address in _NAT64:
         return _is_public_4(IPv4Address(int(address) & 0xFFFF_FFFF))
     return address in _GLOBAL_6 and not any(address in network for network in _REFUSED_6)
+
+
+def network_of(address: str) -> str:
+    """What one host may have of addresses: an IPv4 address, in whichever form, or an IPv6 network of 64 bits."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    if parsed in _NAT64:
+        return str(IPv4Address(int(parsed) & 0xFFFF_FFFF))
+    return str(IPv6Network((int(parsed), 64), strict=False))

@@ -14,6 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from typing import Protocol
 
 import httpcore
@@ -23,6 +24,7 @@ from screentest.detection import pictures
 from screentest.detection.api import errors
 from screentest.detection.api.addresses import is_public
 from screentest.detection.api.errors import Cause
+from screentest.detection.api.throttle import Hosts
 from screentest.detection.api.urls import ImageUrl, parse
 
 logger = logging.getLogger(__name__)
@@ -93,6 +95,7 @@ class HttpFetcher:
         max_bytes: of one picture.
         resolver: host and port to addresses.
         ssl_context: for https; by default the certificates of `certifi`.
+        hosts: counts downloads by address; by default its own.
     """
 
     def __init__(
@@ -104,7 +107,9 @@ class HttpFetcher:
         max_bytes: int = MAX_BYTES,
         resolver: Resolver = resolve,
         ssl_context: ssl.SSLContext | None = None,
+        hosts: Hosts | None = None,
     ) -> None:
+        self._hosts = hosts or Hosts()
         self._allow_private = allow_private
         self._allowed_hosts = frozenset((host.lower(), port) for host, port in allowed_hosts)
         self._seconds = seconds
@@ -123,6 +128,7 @@ class HttpFetcher:
         Raises:
             ApiError: `InvalidURL` (nothing there, no picture, an address that is not public), `InvalidURL.Timeout`,
                 `InvalidURL.ConnectionRefused`, `BadRequest.InputDownloadFailed`, `InvalidFile.Size`.
+            Busy: there are as many downloads from its address as there may be.
         """
         deadline = _Deadline(self._seconds)
         here = url
@@ -161,7 +167,17 @@ class HttpFetcher:
     def _get(self, url: ImageUrl, deadline: _Deadline, take: Take) -> bytes | str:
         """The file, or where it has gone."""
         exempt = self._allow_private or (url.host, url.port) in self._allowed_hosts
-        backend = _Backend(deadline, self._resolver, (lambda _address: True) if exempt else is_public)
+        allowed = (lambda _address: True) if exempt else is_public
+        with ExitStack() as places:
+            backend = _Backend(
+                deadline,
+                self._resolver,
+                allowed,
+                lambda address: places.enter_context(self._hosts.connected(address)),
+            )
+            return self._answer(url, backend, take)
+
+    def _answer(self, url: ImageUrl, backend: _Backend, take: Take) -> bytes | str:
         request = httpcore.Request(
             "GET",
             httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.target),
@@ -247,7 +263,14 @@ class _Deadline:
 class _Backend(httpcore.NetworkBackend):
     """Connects to addresses that were checked, and gives no operation longer than what is left of the time."""
 
-    def __init__(self, deadline: _Deadline, resolver: Resolver, allowed: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        deadline: _Deadline,
+        resolver: Resolver,
+        allowed: Callable[[str], bool],
+        connecting: Callable[[str], None],
+    ) -> None:
+        self._connecting = connecting
         self._deadline = deadline
         self._resolver = resolver
         self._allowed = allowed
@@ -267,6 +290,7 @@ class _Backend(httpcore.NetworkBackend):
                 raise _Refused(f"{host} has the address {address}, which is not public")
         tried = addresses[:MAX_ADDRESSES]
         for number, address in enumerate(tried, 1):
+            self._connecting(address)
             share = self._deadline.remaining(timeout) / (len(tried) - number + 1)
             try:
                 stream = self._plain.connect_tcp(address, port, share, local_address, socket_options)

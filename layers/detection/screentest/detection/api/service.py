@@ -230,7 +230,7 @@ class DetectionApi:
     def _judge(self, order: _Order, request_id: str, trace: _Trace) -> tuple[int, _Json]:
         try:
             with self._throttle.holding() as allowance:
-                with self._throttle.fetching(order.url.host, order.url.port):
+                with self._throttle.fetching():
                     data = self._fetcher.fetch(order.url, allowance.take)
                 megabytes = order.model.max_megabytes
                 if megabytes is not None and len(data) > megabytes * 1024 * 1024:

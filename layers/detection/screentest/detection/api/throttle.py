@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from screentest.detection.api.addresses import network_of
 from screentest.detection.errors import DetectionError
 
 
@@ -33,7 +34,8 @@ class Limits:
 
     Attributes:
         fetching: pictures being downloaded at a time. A download only waits, so there are many.
-        fetching_from_one_host: of these, from one host and port, so that a single slow image host leaves room.
+        fetching_from_one_host: of these, from one address, whatever its names and ports, so that a single slow image
+            host leaves room.
         quick_seconds: a download that began so shortly ago counts as a picture that waits already: when places are few,
             it would else be made for nothing.
         waiting: downloaded pictures that wait for a detector or are being judged.
@@ -59,6 +61,39 @@ class Limits:
         return self.fetching + self.waiting
 
 
+class Hosts:
+    """Downloads by the address that they come from. Safe to use from any thread.
+
+    Args:
+        most: at a time from one.
+    """
+
+    def __init__(self, most: int = 192) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._busy: Counter[str] = Counter()
+
+    @contextmanager
+    def connected(self, address: str) -> Iterator[None]:
+        """A place among the downloads from one address; of IPv6, from one network of 64 bits, which one host may have.
+
+        Raises:
+            Busy: none left.
+        """
+        host = network_of(address)
+        with self._lock:
+            if self._busy[host] >= self._most:
+                raise Busy
+            self._busy[host] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._busy[host] -= 1
+                if not self._busy[host]:
+                    del self._busy[host]
+
+
 class Throttle:
     """Counts requests by stage. Safe to use from any thread.
 
@@ -69,7 +104,6 @@ class Throttle:
         self._limits = limits
         self._lock = threading.Lock()
         self._fetching: dict[object, float] = {}
-        self._hosts: Counter[tuple[str, int]] = Counter()
         self._waiting = 0
         self._held = 0
         self._refused = self._refused_before = 0
@@ -80,32 +114,22 @@ class Throttle:
         self._changed = threading.Condition(self._lock)
 
     @contextmanager
-    def fetching(self, host: str, port: int) -> Iterator[None]:
+    def fetching(self) -> Iterator[None]:
         """A place among the downloads.
 
         Raises:
-            Busy: none left, none left for this host, or so many pictures wait for a detector that another would be
-                refused after its download.
+            Busy: none left, or so many pictures wait for a detector that another would be refused after its download.
         """
-        key = (host, port)
         ticket = object()
         with self._lock:
-            if (
-                len(self._fetching) >= self._limits.fetching
-                or self._hosts[key] >= self._limits.fetching_from_one_host
-                or self._expected() >= self._limits.waiting
-            ):
+            if len(self._fetching) >= self._limits.fetching or self._expected() >= self._limits.waiting:
                 raise Busy
             self._fetching[ticket] = time.monotonic()
-            self._hosts[key] += 1
         try:
             yield
         finally:
             with self._lock:
                 del self._fetching[ticket]
-                self._hosts[key] -= 1
-                if not self._hosts[key]:
-                    del self._hosts[key]
 
     @property
     def full(self) -> bool:
