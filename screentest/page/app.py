@@ -27,6 +27,9 @@ from screentest.screening.routes import Routes
 
 MAX_UPLOAD = 20_000_000
 """Bytes; twice what the detectors' documents allow, so that a picture that is too large can be tried as well."""
+FORM_VARIABLE = "${filename}"
+"""What S3 replaces in the key of an upload by form: the policy would leave open what the object is called."""
+
 UPLOAD_SECONDS = 600
 """How long a presigned POST may be used: a slow upload of the largest file."""
 MAX_BODY = 10_000
@@ -201,6 +204,8 @@ class Page:
             raise _Refused(HTTPStatus.BAD_REQUEST, "choose one of the models that are offered")
         choice = self._choices[number]
         key = choice.key(name)
+        if FORM_VARIABLE in key:
+            raise _Refused(HTTPStatus.CONFLICT, f"S3 puts another name for {FORM_VARIABLE}: rename the file")
         if self.routes.screenings(key) != choice.screenings:
             raise _Refused(
                 HTTPStatus.CONFLICT, "the stack's routes screen files of this name otherwise: rename it"
@@ -272,7 +277,7 @@ def _body(environ: Environ) -> Mapping[str, Any]:
         raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the request is too large")
     try:
         body = json.loads(environ["wsgi.input"].read(int(length)))
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or a nesting beyond reason
         raise _Refused(HTTPStatus.BAD_REQUEST, "JSON is expected") from None
     if not isinstance(body, dict):
         raise _Refused(HTTPStatus.BAD_REQUEST, "a JSON object is expected")

@@ -50,8 +50,9 @@ NARROW: Final = 76
 GAP: Final = 2
 """Columns between two cells."""
 
-EXECUTABLE: Final = ("=", "+", "-", "@", "\t", "\r")
-"""First characters that make spreadsheets take a cell for a formula (OWASP, CSV injection)."""
+EXECUTABLE: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""First characters that make spreadsheets take a cell for a formula (OWASP, CSV injection); the full-width ones where
+they are told to read Chinese or Japanese."""
 
 
 def write_json(items: Iterable[Item], out: IO[str]) -> int:

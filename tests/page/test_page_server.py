@@ -97,12 +97,20 @@ def test_wrong_requests_are_refused(page: PageServer, choice: object, kind: obje
     assert ticket(page, "a.jpg", choice, kind).status_code == 400
 
 
+@pytest.mark.parametrize("name", ["${filename}", "a${filename}.jpg", "${filename}/../b.jpg"])
+def test_no_name_leaves_open_what_the_object_is_called(page: PageServer, name: str) -> None:
+    answer = ticket(page, name)
+    assert answer.status_code == 409
+    assert "fields" not in answer.json()
+
+
 def test_requests_that_are_not_json_are_refused(page: PageServer) -> None:
     address = f"{page.url}/api/uploads"
     assert httpx.post(address, content=b"{}").status_code == 415
     headers = {"Content-Type": "application/json"}
     assert httpx.post(address, content=b"{", headers=headers).status_code == 400
     assert httpx.post(address, content=b"[]", headers=headers).status_code == 400
+    assert httpx.post(address, content=b"[" * 9_000, headers=headers).status_code == 400
     assert httpx.post(address, content=b" " * 20_000, headers=headers).status_code == 413
     assert httpx.delete(address).status_code == 405
     assert httpx.get(f"{page.url}/nothing").status_code == 404
