@@ -91,6 +91,12 @@ up: setup $(HOST_BUILD) ## Run the local stack until Ctrl-C (ARGS="--port N --pa
 invoke: setup $(HOST_BUILD) ## Run the built function on one event: EVENT=events/x.json
 	@$(BIN)/python -m screentest.artefact '$(or $(EVENT),$(error which event? make invoke EVENT=events/x.json))'
 
+# BUCKET must be in the region of the stack: Lambda reads its code there.
+.PHONY: package
+package: build ## Package for other ways of deployment: BUCKET=name [PREFIX=path] [UPLOAD=1]
+	@$(BIN)/python -m screentest.stack.package --bucket '$(or $(BUCKET),$(error which bucket? make package BUCKET=name))' \
+		--prefix '$(PREFIX)' $(if $(UPLOAD),--upload)
+
 .PHONY: wheel
 wheel: setup ## Build and check what `pip install` gets: dist/*.whl and the source distribution
 	@rm -rf dist

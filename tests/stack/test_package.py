@@ -1,0 +1,102 @@
+"""The package: the same bytes each time, plain CloudFormation, and a stack that screens when it is deployed from it."""
+
+from __future__ import annotations
+
+import json
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from template.cloudformation import source
+
+from screentest.demo import pictures
+from screentest.stack import ARTEFACTS, LOCAL_PARAMETERS, REPOSITORY, LocalAws, NotBuilt
+from screentest.stack.package import APPLICATION, PLAIN, SERVERLESS, Package, package, upload
+
+BUCKET, PREFIX = "packages-of-ours", "screentest/0.1.0"
+URL_LIMIT = 1_000_000  # bytes of a template that CloudFormation reads from S3
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    if not (ARTEFACTS / "template.yaml").exists():
+        pytest.fail("nothing to package: run `make build HOST=1`, or the tests by `make test`")
+    return package(BUCKET, PREFIX, artefacts=ARTEFACTS, target=tmp_path_factory.mktemp("package"))
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[LocalAws]:
+    with LocalAws() as running:
+        yield running
+
+
+def test_what_is_not_built_cannot_be_packaged(tmp_path: Path) -> None:
+    with pytest.raises(NotBuilt, match="make build"):
+        package(BUCKET, artefacts=tmp_path, target=tmp_path / "package")
+
+
+@pytest.mark.artefact
+def test_the_same_build_gives_the_same_bytes(made: Package, tmp_path: Path) -> None:
+    again = package(BUCKET, PREFIX, artefacts=ARTEFACTS, target=tmp_path)
+    assert again.files == made.files
+    for name in made.files:
+        assert (again.folder / name).read_bytes() == (made.folder / name).read_bytes(), name
+
+
+@pytest.mark.artefact
+def test_the_plain_template_needs_no_transform_and_names_only_what_is_in_the_package(made: Package) -> None:
+    text = (made.folder / PLAIN).read_text()
+    template = json.loads(text)
+    assert len(text) < URL_LIMIT
+    assert "Transform" not in template
+    assert "AWS::Serverless::" not in text
+    assert template["Parameters"].keys() == source()["Parameters"].keys()
+    keys = {
+        body["Properties"][name]["S3Key"]
+        for body in template["Resources"].values()
+        for name in ("Code", "Content")
+        if "S3Key" in body.get("Properties", {}).get(name, {})
+    }
+    assert keys == {f"{PREFIX}/{name}" for name in made.files if name.endswith(".zip")}
+
+
+@pytest.mark.artefact
+def test_the_repository_s_template_carries_its_metadata(made: Package) -> None:
+    application = json.loads((made.folder / SERVERLESS).read_text())["Metadata"][APPLICATION]
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert application["SemanticVersion"] == project["version"]
+    for name in ("LicenseUrl", "ReadmeUrl"):
+        assert application[name].startswith(f"s3://{BUCKET}/{PREFIX}/")
+        assert application[name].rpartition("/")[2] in made.files
+
+
+@pytest.mark.artefact
+def test_a_stack_from_the_package_screens_an_upload(made: Package, aws: LocalAws) -> None:
+    """By the template's address alone, without the capability that transforms ask for: as a launch-stack link does."""
+    aws.client("s3").create_bucket(Bucket=BUCKET)
+    upload(made, aws.client("s3"), BUCKET, PREFIX)
+    cloudformation = aws.client("cloudformation")
+    # The local AWS keeps a number that comes from a parameter as text, which stops its poller.
+    cloudformation.create_stack(
+        StackName="launched",
+        TemplateURL=f"{aws.endpoint_url}/{BUCKET}/{PREFIX}/{PLAIN}",
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in LOCAL_PARAMETERS.items()],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="launched", WaiterConfig={"Delay": 1})
+    functions = aws.client("lambda")
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": 2})
+    (stack,) = cloudformation.describe_stacks(StackName="launched")["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    portrait = pictures.data("waist_up")
+    aws.client("s3").put_object(Bucket=outputs["UploadBucketName"], Key="emo/1x1/a.jpg", Body=portrait)
+    until = time.monotonic() + 120
+    verdicts: list[str] = []
+    while not verdicts and time.monotonic() < until:
+        items = aws.client("dynamodb").scan(TableName=outputs["VerdictTableName"])["Items"]
+        verdicts = [item["verdict"]["S"] for item in items if "verdict" in item]
+        time.sleep(0.5)
+    assert verdicts == ["pass"]
