@@ -1,8 +1,12 @@
 # The detection API: `docker build -t screentest .` after `make wheel`. See docs/install.md#in-a-container.
 FROM python:3.13-slim AS build
-COPY dist/screentest-*.whl /wheel/
-RUN python -m venv /opt/screentest \
-    && /opt/screentest/bin/pip install --no-cache-dir --disable-pip-version-check /wheel/screentest-*.whl \
+COPY dist/screentest-*.whl requirements/dev.txt /wheel/
+# The versions that the tests run with. Hashes are left off: the wheel itself has none, and pip wants all or nothing.
+# The locked backports-strenum, which LiteRT asks for and does not import, says that it is not for this Python.
+RUN sed -e '/--hash=/d' -e '/^backports-strenum==/d' -e 's/ *\\$//' /wheel/dev.txt >/wheel/constraints.txt \
+    && python -m venv /opt/screentest \
+    && /opt/screentest/bin/pip install --no-cache-dir --disable-pip-version-check \
+    --constraint /wheel/constraints.txt /wheel/screentest-*.whl \
     && /opt/screentest/bin/pip uninstall --yes pip
 
 FROM python:3.13-slim
