@@ -77,6 +77,7 @@ class Cloud:
     calls: Counter[str] = field(default_factory=Counter)
     answers: Callable[[dict[str, Any]], httpx.Response] = lambda _body: httpx.Response(200, json=PASS)
     address_status: int = 206
+    order: list[str] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     log: io.StringIO = field(default_factory=io.StringIO)
     metrics: io.StringIO = field(default_factory=io.StringIO)
@@ -104,6 +105,7 @@ class Cloud:
         )
 
     def _count(self, request: Any, event_name: str, **_: Any) -> None:
+        self.order.append(event_name.rpartition(".")[2])
         self.calls[event_name.rpartition(".")[2]] += 1
 
     def put(
@@ -242,6 +244,20 @@ def test_all_verdicts_are_told_where_that_is_asked_for(cloud: Cloud) -> None:
     cloud.pipeline(NOTIFY_ON="all")(direct(cloud.put("emo/1x1/a.jpg")), Context())
     (notice,) = cloud.notices()
     assert json.loads(notice["Body"])["verdict"] == "pass"
+
+
+def test_without_versions_nothing_comes_between_reading_and_writing_tags(cloud: Cloud) -> None:
+    """What is uploaded in between loses the tags that it came with: two calls next to each other, and no third."""
+    cloud.pipeline()(direct(cloud.put("emo/1x1/a.jpg", bucket="bare", Tagging="owner=me")), Context())
+    assert cloud.order == [
+        "PutItem",
+        "HeadObject",
+        "PutItem",
+        "GetObjectTagging",
+        "PutObjectTagging",
+        "HeadObject",
+    ]
+    assert cloud.items()[0]["tags"] == "written"
 
 
 def test_without_versions(cloud: Cloud) -> None:

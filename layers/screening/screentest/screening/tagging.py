@@ -23,6 +23,7 @@ from screentest.screening.progress import (
     Judged,
     Progress,
     Stored,
+    Superseded,
     failure_of,
     result_of,
 )
@@ -85,7 +86,10 @@ class Tagging:
         Returns:
             The steps, and why the tags are not as they should be.
         """
-        found = list(steps)
+        found = self._stored_first(steps, store)
+        for was, step in zip(steps, found, strict=True):
+            if isinstance(was, Judged) and isinstance(step, Superseded | Failed):
+                return found, failure_of(step)
         status = ""
         try:
             for tries in range(1, TAG_TRIES + 1):
@@ -112,6 +116,10 @@ class Tagging:
             found = [store(step, "failed") if isinstance(step, Judged) else step for step in found]
             return [self._noted(step, "failed") for step in found], error
         return [self._noted(step, status) for step in found], None
+
+    def _stored_first(self, steps: Sequence[Progress], store: Store) -> list[Progress]:  # noqa: ARG002 - not here
+        """What is to be stored before the tags are read."""
+        return list(steps)
 
     def clear_foreign_gate(self, ref: ObjectRef, steps: Sequence[Progress]) -> None:
         """Remove tags that look like verdicts while nothing is decided: they were copied or forged."""
@@ -177,6 +185,11 @@ class UnversionedTagging(Tagging):
             if not self._overwritten(ref):
                 return
         self.reconcile(ref, screenings)
+
+    def _stored_first(self, steps: Sequence[Progress], store: Store) -> list[Progress]:
+        # Nothing comes between reading and writing the tags: those of an upload in that moment would be lost. What
+        # becomes of them is nearly always this; else the record is corrected.
+        return [store(step, "written") if isinstance(step, Judged) else step for step in steps]
 
     def clear_foreign_gate(self, ref: ObjectRef, steps: Sequence[Progress]) -> None:
         # Even of the same content: a later upload of it may be decided already.
