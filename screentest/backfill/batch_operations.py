@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from screentest.aws import translated
 from screentest.backfill.selection import Selection
 from screentest.screening import routes
-from screentest.screening.backfill import ONLY, Reason
+from screentest.screening.backfill import CODES, ONLY, Reason
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -125,7 +125,8 @@ def job_request(
             "LambdaInvoke": {
                 "FunctionArn": function_arn,
                 "InvocationSchemaVersion": "2.0",
-                "UserArguments": {ONLY: ",".join(r for r in Reason if r in selection.only)},
+                "UserArguments": {ONLY: ",".join(r for r in Reason if r in selection.only)}
+                | ({CODES: ",".join(selection.codes)} if selection.codes else {}),
             }
         },
         "ManifestGenerator": {

@@ -11,7 +11,7 @@ from screentest.aws import AwsError, translated
 from screentest.backfill.selection import Listed, Selection, Skip
 from screentest.backfill.sources import Bucket, Page, Verdicts
 from screentest.backfill.state import Job, Jobs, Phase, Request
-from screentest.screening.backfill import message, needed
+from screentest.screening.backfill import Reason, message, needed
 from screentest.screening.models import ObjectRef
 from screentest.screening.routes import Routes
 
@@ -84,7 +84,14 @@ class Chooser:
         runs = 0
         for listed, screenings in candidates:
             stored = items.get(f"s3://{selection.bucket}/{listed.key}", {})
-            reasons = needed(listed.ref(selection.bucket), screenings, stored, self._rules_version)
+            reasons = needed(
+                listed.ref(selection.bucket),
+                screenings,
+                stored,
+                self._rules_version,
+                rejects=Reason.REJECT in selection.only,
+                codes=selection.codes,
+            )
             if (reasons & selection.only) or not screenings:
                 objects.append(listed)
                 runs += max(1, len(screenings))
@@ -103,14 +110,19 @@ class Queue:
         self._functions = functions
         self._function = function
 
-    def send(self, refs: Sequence[ObjectRef]) -> None:
+    def send(self, refs: Sequence[ObjectRef], rejects: Sequence[str] | None = None) -> None:
         """Put up to ten objects into the queue.
+
+        Args:
+            rejects: codes of rejections to screen again; None for no rejections.
 
         Raises:
             AwsError: some were refused three times over. Sending them again is harmless: an object that is in the
                 queue twice is screened once.
         """
-        entries: list[Any] = [{"Id": str(i), "MessageBody": message(ref)} for i, ref in enumerate(refs)]
+        entries: list[Any] = [
+            {"Id": str(i), "MessageBody": message(ref, rejects)} for i, ref in enumerate(refs)
+        ]
         with translated("send to the backfill queue", needs="sqs:SendMessage on the backfill queue"):
             for _ in range(3):
                 answer = self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries)
@@ -250,7 +262,7 @@ class Lister:
         for start in range(0, len(refs), SEND_BATCH):
             batch = refs[start : start + SEND_BATCH]
             self._rate_limit.take(len(batch))
-            self._queue.send(batch)
+            self._queue.send(batch, job.selection.codes if Reason.REJECT in job.selection.only else None)
         job.pages += 1
         job.listed += len(page.objects)
         job.sent += len(refs)

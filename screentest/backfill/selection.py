@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from screentest.aws import AwsError
-from screentest.screening.backfill import Reason
+from screentest.screening.backfill import USUAL, Reason
 from screentest.screening.models import ObjectRef, Trigger
 from screentest.screening.routes import is_folder, is_report
 
@@ -86,6 +86,7 @@ class Selection:
         min_size, max_size: bytes, inclusive.
         since: inclusive; until: exclusive.
         only: the reasons for which an object is screened.
+        codes: of errors and rejections only these; whole codes, or beginnings that end with a full stop.
     """
 
     bucket: str
@@ -95,7 +96,8 @@ class Selection:
     max_size: int | None = None
     since: datetime | None = None
     until: datetime | None = None
-    only: frozenset[Reason] = frozenset(Reason)
+    only: frozenset[Reason] = USUAL
+    codes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -108,6 +110,7 @@ class Selection:
         since: datetime | None,
         until: datetime | None,
         only: Iterable[str],
+        codes: Sequence[str] = (),
     ) -> Selection:
         """As the command line has it.
 
@@ -123,8 +126,11 @@ class Selection:
             max_size=parse_size(max_size, "--max-size"),
             since=utc(since),
             until=utc(until),
-            only=frozenset(map(Reason, only)),
+            only=frozenset(map(Reason, only)) or USUAL,
+            codes=tuple(codes),
         )
+        if selection.codes and not selection.only <= {Reason.ERROR, Reason.REJECT}:
+            raise AwsError("--code goes with --only error or --only reject: other objects have no code")
         if selection.since and selection.until and selection.since >= selection.until:
             raise AwsError("--since is not before --until: nothing can lie between them")
         return selection
@@ -153,7 +159,7 @@ class Selection:
         return Skip.ARCHIVED if listed.storage_class in ARCHIVES else None
 
     def to_json(self) -> dict[str, Any]:
-        """As kept in a job's state."""
+        """As kept in a job's state. Without codes where there are none, so that jobs keep their names."""
         return {
             name: sorted(value)
             if isinstance(value, frozenset)
@@ -161,6 +167,7 @@ class Selection:
             if isinstance(value, datetime)
             else value
             for name, value in asdict(self).items()
+            if name != "codes" or value
         }
 
     @classmethod
@@ -170,7 +177,11 @@ class Selection:
         return cls(
             **dict(stored)
             | moments
-            | {"suffixes": tuple(stored["suffixes"]), "only": frozenset(map(Reason, stored["only"]))}
+            | {
+                "suffixes": tuple(stored["suffixes"]),
+                "codes": tuple(stored.get("codes", ())),
+                "only": frozenset(map(Reason, stored["only"])),
+            }
         )
 
     def job_id(self, place: str) -> str:

@@ -133,7 +133,7 @@ class Verdicts:
         wanted: Any = {
             self._table: {
                 "Keys": keys,
-                "ProjectionExpression": "#o, #s, #v, #r, #l, #e",
+                "ProjectionExpression": "#o, #s, #v, #r, #l, #e, #c",
                 "ExpressionAttributeNames": {
                     "#o": "object",
                     "#s": "screening",
@@ -141,6 +141,7 @@ class Verdicts:
                     "#r": "rules_version",
                     "#l": "lease_until",
                     "#e": "etag",
+                    "#c": "code",
                 },
             }
         }

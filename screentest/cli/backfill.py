@@ -30,6 +30,7 @@ class Only(StrEnum):
     NEW = "new"
     OUTDATED = "outdated"
     ERROR = "error"
+    REJECT = "reject"
 
 
 EXAMPLES = """
@@ -40,6 +41,8 @@ Examples:
   screentest backfill s3://portraits/ --suffix .jpg --since 2026-01-01
 
   screentest backfill s3://portraits/ --only error --only outdated
+
+  screentest backfill s3://portraits/ --only reject --code InvalidURL
 
   screentest backfill --status JOB        (also --pause, --resume, --cancel)
 
@@ -81,9 +84,17 @@ def backfill(
         list[Only] | None,
         typer.Option(
             metavar="REASON",
-            help="new: no verdict yet; outdated: decided by older rules; error: could not be judged. May be "
-            "repeated.",
-            show_default="all three",
+            help="new: no verdict yet; outdated: decided by older rules; error: could not be judged; reject: "
+            "rejected, to be judged again. May be repeated.",
+            show_default="all but reject",
+        ),
+    ] = None,
+    code: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODE",
+            help="With --only error or reject: this code only, or all that begin so when it ends with a full "
+            "stop; may be repeated.",
         ),
     ] = None,
     engine: Annotated[
@@ -143,7 +154,8 @@ def backfill(
             max_size=max_size,
             since=since,
             until=until,
-            only=only or list(Only),
+            only=only or [],
+            codes=code or [],
         )
     options = Options(
         state_dir=state_dir or Path(typer.get_app_dir("screentest")) / "backfill",

@@ -128,11 +128,11 @@ class DyingQueue(Queue):
         super().__init__(place.sqs, place.queue_url, Functions(), "function")  # type: ignore[arg-type]
         self._before, self._after, self._sends = before, after, 0
 
-    def send(self, refs: Sequence[ObjectRef]) -> None:
+    def send(self, refs: Sequence[ObjectRef], rejects: Sequence[str] | None = None) -> None:
         self._sends += 1
         if self._sends == self._before:
             raise Killed
-        super().send(refs)
+        super().send(refs, rejects)
         if self._sends == self._after:
             raise Killed
 

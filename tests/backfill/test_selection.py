@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from screentest.aws import AwsError
 from screentest.backfill.selection import Listed, Selection, Skip, parse_size, parse_source
 from screentest.screening.backfill import Reason, message, needed
-from screentest.screening.events import objects_in_body
+from screentest.screening.events import objects_in_body, rejects_in_body
 from screentest.screening.models import ObjectRef, Screening, Trigger
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -71,6 +71,33 @@ def test_the_listing_alone_leaves_objects_out(
 def test_a_verdict_by_the_current_rules_stands(item: dict[str, object], reasons: set[Reason]) -> None:
     ref = listed().ref("portraits")
     assert needed(ref, [EMO], {EMO.sort_key(None): item} if item else {}, "2") == reasons
+
+
+@pytest.mark.parametrize(
+    ("item", "codes", "reasons"),
+    [
+        ({"verdict": "reject", "code": "InvalidURL"}, (), {Reason.REJECT}),
+        ({"verdict": "reject", "code": "InvalidURL"}, ("InvalidURL",), {Reason.REJECT}),
+        ({"verdict": "reject", "code": "InvalidFile.NoHuman"}, ("InvalidURL",), set()),
+        ({"verdict": "reject", "code": "InvalidFile.NoHuman"}, ("InvalidFile.",), {Reason.REJECT}),
+        ({"verdict": "error", "code": "Timeout"}, ("InvalidURL",), set()),
+        ({"verdict": "pass"}, (), set()),
+    ],
+)
+def test_rejections_are_judged_again_where_that_is_asked_for(
+    item: dict[str, object], codes: tuple[str, ...], reasons: set[Reason]
+) -> None:
+    items = {EMO.sort_key(None): item | {"rules_version": "2"}}
+    assert needed(listed().ref("b"), [EMO], items, "2", rejects=True, codes=codes) == reasons
+    assert Reason.REJECT not in needed(listed().ref("b"), [EMO], items, "2")
+
+
+def test_a_message_says_which_rejections_are_judged_again() -> None:
+    ref = listed().ref("b")
+    assert rejects_in_body(message(ref)) is None
+    assert rejects_in_body(message(ref, [])) == ()
+    assert rejects_in_body(message(ref, ["InvalidURL"])) == ("InvalidURL",)
+    assert objects_in_body(message(ref, [])) == objects_in_body(message(ref))
 
 
 def test_without_named_rules_nothing_is_outdated() -> None:

@@ -11,12 +11,15 @@ from urllib.parse import quote_plus
 import pytest
 from backfill_place import Place
 from support.context import Context
+from support.messages import queued
 from support.screening import KeptTopic, screener_over
 
 from screentest.screening import backfill
+from screentest.screening.batch import Pipeline
 from screentest.screening.contract import Decision
 from screentest.screening.errors import ConfigurationError, ScreeningError, Throttled, UnreadableEvent
-from screentest.screening.models import Verdict
+from screentest.screening.models import ObjectRef, Verdict
+from screentest.screening.queue import UploadQueue
 from screentest.screening.table import decode
 
 KEY = "emo/1x1/ann & bob ü+1%.jpg"
@@ -46,6 +49,7 @@ class Function:
         self.screener, telemetry, self.metrics = screener_over(
             place.s3, place.dynamodb, place.table, self.detector, topic=self.topic, rules_version="1"
         )
+        self.telemetry = telemetry
         self.tasks = backfill.Tasks(self.screener, telemetry)
 
     def call(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -69,13 +73,19 @@ class Function:
 
 
 def task(
-    bucket: str, key: str, schema: str = "2.0", version: str | None = None, only: str | None = None
+    bucket: str,
+    key: str,
+    schema: str = "2.0",
+    version: str | None = None,
+    only: str | None = None,
+    codes: str | None = None,
 ) -> dict[str, Any]:
     """As AWS documents it for both schemas (S3 user guide, "Invoke AWS Lambda function")."""
     place = {"s3Bucket": bucket} if schema == "2.0" else {"s3BucketArn": f"arn:aws:s3:::{bucket}"}
     job: dict[str, Any] = {"id": "f3cc4f60-61f6-4a2b-8a21-d07600c373ce"}
     if schema == "2.0":
-        job["userArguments"] = {"only": only} if only else {}
+        asked = {"only": only, "codes": codes}
+        job["userArguments"] = {name: value for name, value in asked.items() if value}
     return {
         "invocationSchemaVersion": schema,
         "invocationId": base64.b64encode(b"invocation").decode(),
@@ -194,6 +204,33 @@ def test_what_a_person_must_mend_is_recorded_and_told(function: Function) -> Non
     assert "InvalidApiKey" in text
     assert function.item()["verdict"] == "error"
     assert len(function.topic.notices) == 1
+
+
+def test_rejections_are_judged_again_by_code_where_that_is_asked_for(function: Function) -> None:
+    function.place.put(KEY)
+    function.detector.answer = Decision(Verdict.REJECT, code="InvalidURL")
+    function.result()
+    function.detector.answer = Decision(Verdict.PASS, face_bbox=(1, 2, 3, 4))
+    for asked in ({}, {"only": "reject", "codes": "InvalidFile.NoHuman"}):
+        assert "skipped" in function.result(**asked)[1]
+    assert function.item()["verdict"] == "reject"
+    assert function.result(only="reject", codes="InvalidURL")[0] == "Succeeded"
+    assert function.item()["verdict"] == "pass"
+    assert function.detector.calls == 2
+
+
+def test_messages_may_ask_for_rejections_again(function: Function) -> None:
+    put = function.place.put(KEY)
+    pipeline = Pipeline(function.screener, UploadQueue(lambda: None, None, None), function.telemetry)  # type: ignore[arg-type, return-value]
+    head = function.place.s3.head_object(Bucket=function.place.bucket, Key=KEY)
+    modified = head["LastModified"].strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    ref = ObjectRef(function.place.bucket, KEY, etag=put["ETag"].strip('"'), last_modified=modified)
+    function.detector.answer = Decision(Verdict.REJECT, code="InvalidURL")
+    for rejects, calls in ((None, 1), (None, 1), (["InvalidFile."], 1), (["InvalidURL"], 2), ([], 3)):
+        batch = queued(backfill.message(ref, rejects))
+        batch["Records"][0]["attributes"]["SentTimestamp"] = "4102444800000"  # after all verdicts
+        assert pipeline(batch, Context()) == {"batchItemFailures": []}
+        assert function.detector.calls == calls
 
 
 def test_a_rejection_is_a_success_of_the_job(function: Function) -> None:

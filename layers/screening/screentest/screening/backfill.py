@@ -8,7 +8,7 @@ invocation schemas 1.0 and 2.0 (S3 user guide, "Invoke AWS Lambda function").
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -31,16 +31,30 @@ ONLY: Final = "only"
 """User argument: the reasons, joined by commas, for which objects are screened; absent for all."""
 
 
+CODES: Final = "codes"
+"""User argument: codes of errors and rejections, joined by commas; absent for all."""
+
+
 class Reason(StrEnum):
     """Why an object still needs a screening."""
 
     NEW = "new"
     OUTDATED = "outdated"
     ERROR = "error"
+    REJECT = "reject"
+    """Only where it is asked for: rejections stand unless a person doubts them."""
 
 
-def message(ref: ObjectRef) -> str:
-    """The body of a message in the backfill queue."""
+USUAL: Final = frozenset({Reason.NEW, Reason.OUTDATED, Reason.ERROR})
+"""The reasons where none are named."""
+
+
+def message(ref: ObjectRef, rejects: Sequence[str] | None = None) -> str:
+    """The body of a message in the backfill queue.
+
+    Args:
+        rejects: codes of rejections to screen again, as `records.code_matches` has them; None for no rejections.
+    """
     described = {"key": ref.key, "size": ref.size, "etag": ref.etag, "version-id": ref.version_id}
     return json.dumps(
         {
@@ -50,6 +64,7 @@ def message(ref: ObjectRef) -> str:
             "detail": {
                 "bucket": {"name": ref.bucket},
                 "object": {name: value for name, value in described.items() if value is not None},
+                **({} if rejects is None else {events.BACKFILL_REJECTS: list(rejects)}),
             },
         },
         ensure_ascii=False,
@@ -61,6 +76,9 @@ def needed(
     screenings: Iterable[Screening],
     items: Mapping[str, Mapping[str, Any]],
     rules_version: str | None,
+    *,
+    rejects: bool = False,
+    codes: Sequence[str] = (),
 ) -> frozenset[Reason]:
     """Why an object needs a screening by the current rules; empty where all is decided.
 
@@ -68,6 +86,8 @@ def needed(
         screenings: that its key is routed to.
         items: the stored items of this object by sort key.
         rules_version: of the deployed detector; None where it names none, so that nothing is ever outdated.
+        rejects: whether rejections are to be screened again.
+        codes: of errors and rejections, only these (`records.code_matches`).
     """
     reasons = set()
     for screening in screenings:
@@ -75,10 +95,15 @@ def needed(
         other_upload = not ref.version_id and item.get("etag") not in (None, ref.etag)
         if other_upload or "verdict" not in item or "lease_until" in item:
             reasons.add(Reason.NEW)
-        elif item["verdict"] == Verdict.ERROR:
-            reasons.add(Reason.ERROR)
-        elif rules_version is not None and item.get("rules_version") != rules_version:
+            continue
+        coded = records.code_matches(str(item.get("code", "")), codes)
+        if item["verdict"] == Verdict.ERROR:
+            reasons |= {Reason.ERROR} if coded else set()
+            continue
+        if rules_version is not None and item.get("rules_version") != rules_version:
             reasons.add(Reason.OUTDATED)
+        if item["verdict"] == Verdict.REJECT and rejects and coded:
+            reasons.add(Reason.REJECT)
     return frozenset(reasons)
 
 
@@ -116,12 +141,15 @@ class Tasks:
                 call.invocation_schema_version, call.invocation_id, "PermanentFailure"
             )
             only = _reasons(call.job.user_arguments)
+            codes = _listed(call.job.user_arguments, CODES)
             task_id = task.task_id
         except (KeyError, TypeError, ValueError, StopIteration) as error:
             raise UnreadableEvent("not a task of S3 Batch Operations, schema 1.0 or 2.0") from error
         self._telemetry.begin(getattr(context, "aws_request_id", None))
         try:
-            code, text = self._carry_out(call, only, lambda: context.get_remaining_time_in_millis() / 1000)
+            code, text = self._carry_out(
+                call, only, codes, lambda: context.get_remaining_time_in_millis() / 1000
+            )
         finally:
             self._telemetry.flush()
         response.add_result(task.build_task_batch_response(code, text))
@@ -129,7 +157,11 @@ class Tasks:
         return response.asdict()
 
     def _carry_out(
-        self, call: S3BatchOperationEvent, only: frozenset[Reason], remaining: Callable[[], float]
+        self,
+        call: S3BatchOperationEvent,
+        only: frozenset[Reason],
+        codes: tuple[str, ...],
+        remaining: Callable[[], float],
     ) -> tuple[ResultCode, str]:
         task = call.task
         try:
@@ -143,7 +175,7 @@ class Tasks:
         except (KeyError, ValueError):
             return "PermanentFailure", "the task names no object"
         try:
-            return self._screen(named, only, remaining)
+            return self._screen(named, only, codes, remaining)
         except ObjectGone:
             return "Succeeded", "skipped: the object is gone"
         except ScreeningError as error:
@@ -151,7 +183,11 @@ class Tasks:
             return "TemporaryFailure" if outcome(error).retried else "PermanentFailure", _why(error)
 
     def _screen(
-        self, named: ObjectRef, only: frozenset[Reason], remaining: Callable[[], float]
+        self,
+        named: ObjectRef,
+        only: frozenset[Reason],
+        codes: tuple[str, ...],
+        remaining: Callable[[], float],
     ) -> tuple[ResultCode, str]:
         look = self._screener.objects.head(named)
         version = look.version_id if look.version_id != "null" else None
@@ -173,12 +209,14 @@ class Tasks:
             for screening in screenings
         }
         items = {name: record.to_item() for name, record in stored.items() if record is not None}
-        reasons = needed(ref, screenings, items, self._screener.rules_version)
+        rejects = Reason.REJECT in only
+        reasons = needed(ref, screenings, items, self._screener.rules_version, rejects=rejects, codes=codes)
         if not reasons & only:
             return "Succeeded", "skipped: " + ("not asked for" if reasons else "screened already")
         rescreen = RescreenPolicy(
             before=records.timestamp(self._screener.clock()),
-            verdicts=frozenset({Verdict.ERROR} if Reason.ERROR in only else ()),
+            verdicts=frozenset(Verdict(reason) for reason in only & {Reason.ERROR, Reason.REJECT}),
+            codes=codes,
             rules_version=self._screener.rules_version if Reason.OUTDATED in only else None,
         )
         return _result(self._screener.screen(ref, Attempt(rescreen=rescreen, remaining=remaining)))
@@ -200,5 +238,8 @@ def _why(error: ScreeningError) -> str:
 
 
 def _reasons(arguments: Mapping[str, str]) -> frozenset[Reason]:
-    asked = [part for part in str(arguments.get(ONLY, "")).split(",") if part]
-    return frozenset(map(Reason, asked)) or frozenset(Reason)
+    return frozenset(map(Reason, _listed(arguments, ONLY))) or USUAL
+
+
+def _listed(arguments: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(part for part in str(arguments.get(name, "")).split(",") if part)

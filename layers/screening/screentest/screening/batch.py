@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from screentest.screening import events
 from screentest.screening.errors import Busy, OutOfTime, ScreeningError, StoreUnavailable, UnreadableEvent
-from screentest.screening.models import NO_VERSION, ObjectRef, Trigger, is_later
+from screentest.screening.models import NO_VERSION, ObjectRef, Trigger, Verdict, is_later
 from screentest.screening.queue import CODE_ATTRIBUTE, REDRIVEN_ATTRIBUTE, UploadQueue
 from screentest.screening.records import Item, RescreenPolicy, timestamp
 from screentest.screening.retry import Backoff
@@ -242,7 +242,14 @@ class Pipeline:
     def _rescreen_policy(self, message: Message) -> RescreenPolicy | None:
         if any(ref.trigger is Trigger.BACKFILL for ref in message.refs):
             # What was decided since the listing, by whomever, is not decided again.
-            return RescreenPolicy(message.redriven or message.sent, rules_version=self.screener.rules_version)
+            rejects = events.rejects_in_body(message.body)
+            kinds = {Verdict.ERROR} if rejects is None else {Verdict.ERROR, Verdict.REJECT}
+            return RescreenPolicy(
+                message.redriven or message.sent,
+                frozenset(kinds),
+                rules_version=self.screener.rules_version,
+                codes=rejects or (),
+            )
         return RescreenPolicy(message.redriven) if message.redriven else None
 
     def _delay(self, message: Message, failures: Iterable[ScreeningError]) -> None:

@@ -24,6 +24,10 @@ BACKFILL_TYPE = "Object Listed"
 their `time` is the object's last modification."""
 
 
+BACKFILL_REJECTS = "rejects"
+"""Field of their detail: codes of rejections to screen again; absent where rejections stand."""
+
+
 def is_queue_batch(event: object) -> bool:
     """Whether the event is a batch of SQS messages."""
     records = event.get("Records") if isinstance(event, Mapping) else None
@@ -70,6 +74,15 @@ def objects(event: object, trigger: Trigger = Trigger.UPLOAD) -> list[ObjectRef]
     except (KeyError, TypeError, ValueError, AttributeError):
         raise UnreadableEvent("an event without bucket or key") from None
     return [replace(ref, trigger=trigger) for ref in found]
+
+
+def rejects_in_body(body: str) -> tuple[str, ...] | None:
+    """Codes of the rejections that a message of the backfill queue asks to screen again; None for no rejections."""
+    try:
+        codes = json.loads(body)["detail"][BACKFILL_REJECTS]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return tuple(map(str, codes)) if isinstance(codes, list) else None
 
 
 def triggers(event: object) -> set[Trigger]:

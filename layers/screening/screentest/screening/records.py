@@ -8,7 +8,7 @@ past) together with its cause; a lease that ran out without a cause is an attemp
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -266,6 +266,11 @@ def claimed(seen: Record | None, ref: ObjectRef, screening: Screening, *, now: f
     )
 
 
+def code_matches(code: str, codes: Collection[str]) -> bool:
+    """Whether a code is among some: whole codes, or beginnings that end with a full stop; none stand for all."""
+    return not codes or any(code == c or (c.endswith(".") and code.startswith(c)) for c in codes)
+
+
 @dataclass(frozen=True, slots=True)
 class RescreenPolicy:
     """Which stored verdicts are screened again rather than returned.
@@ -273,12 +278,14 @@ class RescreenPolicy:
     Attributes:
         before: `YYYY-MM-DDTHH:MM:SS.mmmZ`; verdicts of an earlier time only.
         verdicts: of these kinds only.
+        codes: of `verdicts`, only those with one of these codes (`code_matches`).
         rules_version: passes and rejections by other rules too; None for none of them.
     """
 
     before: str
     verdicts: frozenset[Verdict] = frozenset({Verdict.ERROR})
     rules_version: str | None = None
+    codes: tuple[str, ...] = ()
 
     def applies_to(self, result: Result) -> bool:
         """Whether this stored verdict is to be replaced."""
@@ -289,7 +296,7 @@ class RescreenPolicy:
             and result.verdict is not Verdict.ERROR
             and result.rules_version != self.rules_version
         )
-        return outdated or result.verdict in self.verdicts
+        return outdated or (result.verdict in self.verdicts and code_matches(result.code or "", self.codes))
 
 
 class ClaimState(Enum):
