@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import pytest
 from template.cloudformation import source
 
 from screentest.demo import pictures
-from screentest.stack import ARTEFACTS, LOCAL_PARAMETERS, REPOSITORY, LocalAws, NotBuilt
+from screentest.detection import VERSION
+from screentest.stack import ARTEFACTS, LOCAL_PARAMETERS, LocalAws, NotBuilt
 from screentest.stack.package import APPLICATION, PLAIN, SERVERLESS, Package, package, upload
 
 BUCKET, PREFIX = "packages-of-ours", "screentest/0.1.0"
@@ -65,8 +65,7 @@ def test_the_plain_template_needs_no_transform_and_names_only_what_is_in_the_pac
 @pytest.mark.artefact
 def test_the_repository_s_template_carries_its_metadata(made: Package) -> None:
     application = json.loads((made.folder / SERVERLESS).read_text())["Metadata"][APPLICATION]
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    assert application["SemanticVersion"] == project["version"]
+    assert application["SemanticVersion"] == VERSION
     for name in ("LicenseUrl", "ReadmeUrl"):
         assert application[name].startswith(f"s3://{BUCKET}/{PREFIX}/")
         assert application[name].rpartition("/")[2] in made.files
