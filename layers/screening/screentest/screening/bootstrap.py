@@ -277,7 +277,7 @@ def _config(**more: Any) -> Config:
         # A call that hangs must not eat the function's minute.
         connect_timeout=3,
         read_timeout=8,
-        # Both are a tenth of each call's processor time: what we send is typed, and nobody reads the long user agent.
+        # Both are a tenth of each call's processor time: what we send is typed, and the long user agent is never read.
         parameter_validation=False,
         user_agent="screentest",
         retries={"mode": "standard", "total_max_attempts": 3},

@@ -28,7 +28,7 @@ class BreakerPolicy:
 class Breaker:
     """One for each detector and process. Safe to use from any thread.
 
-    It is a courtesy to a server in trouble and saves waiting for time-outs; nothing is lost without it. So it lives in
+    It relieves a failing server and saves waiting for time-outs; nothing is lost without it. So it lives in
     memory: sharing its state would cost a call for each picture.
     """
 

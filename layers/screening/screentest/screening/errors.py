@@ -1,4 +1,4 @@
-"""Everything that can go wrong, in one tree. `outcomes` says what is done about each.
+"""Everything that can go wrong, in one tree. `outcomes` maps each to what is done about it.
 
 ScreeningError
 ├── SettingsError            an environment variable is missing or malformed
@@ -30,7 +30,7 @@ class ScreeningError(Exception):
     Attributes:
         code: what verdicts, tags and messages call it.
         message: one sentence for a person; never holds a signed address, a key or a picture.
-        retry_after: seconds to wait at least, where somebody said so.
+        retry_after: seconds to wait at least, where the server gave a time.
     """
 
     code = "InternalError"

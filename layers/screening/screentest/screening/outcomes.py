@@ -14,15 +14,13 @@ class Outcome:
 
     Attributes:
         retried: the message goes back to the queue; only its last attempts record the error.
-        recorded: recorded and told at once although it is retried: a person should know before hours have passed.
-        alarmed: counts towards the alarm on errors.
+        recorded: recorded and notified at once although it is retried: a person should know before hours have passed.
         dead_lettered: recorded at once, and the message moves to the dead-letter queue for `screentest redrive`.
-        trips: speaks against the detector's health, so the breaker counts it.
+        trips: evidence against the detector's health, so the breaker counts it.
     """
 
     retried: bool = False
     recorded: bool = False
-    alarmed: bool = True
     dead_lettered: bool = False
     trips: bool = False
 
@@ -35,11 +33,11 @@ OUTCOMES: Final[dict[type[errors.ScreeningError], Outcome]] = {
     errors.Unavailable: Outcome(retried=True, trips=True),
     errors.BreakerOpen: _RETRY,
     errors.PictureUnreadable: _RETRY,
-    errors.ObjectGone: Outcome(alarmed=False),
+    errors.ObjectGone: Outcome(),
     errors.AccessDenied: Outcome(retried=True, recorded=True),
     errors.ObjectUnreadable: Outcome(dead_lettered=True),
     errors.StoreUnavailable: _RETRY,
-    errors.Busy: Outcome(retried=True, alarmed=False),
+    errors.Busy: _RETRY,
     errors.OutOfTime: _RETRY,
     errors.Crashed: Outcome(dead_lettered=True),
     errors.UnreadableEvent: _RETRY,

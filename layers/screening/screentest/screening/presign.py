@@ -1,4 +1,4 @@
-"""Signed addresses by which a detector, and nobody else for long, reads one version of one object."""
+"""Short-lived signed addresses by which a detector reads one version of one object."""
 
 from __future__ import annotations
 

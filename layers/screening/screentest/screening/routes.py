@@ -96,7 +96,7 @@ def is_folder(ref: ObjectRef) -> bool:
 def from_metadata(value: str) -> tuple[Screening, ...]:
     """The screenings that `x-amz-meta-screentest: MODEL[:RATIO],…` asks for; the ratio as `3x4` or `3:4`.
 
-    Whoever uploads writes this, so what is malformed is passed over, not an error: it can only ever add.
+    The uploader writes this, so what is malformed is passed over, not an error: it can only ever add.
     """
     asked: dict[Screening, None] = {}
     for part in value.split(","):

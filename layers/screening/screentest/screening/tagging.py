@@ -98,7 +98,7 @@ class Tagging:
                 before, found = found, [store(s, status) if isinstance(s, Judged) else s for s in found]
                 for was, step in zip(before, found, strict=True):
                     if isinstance(was, Judged) and not isinstance(step, Stored):
-                        # Whoever owns the record, or comes next, writes the tags.
+                        # The delivery that owns the record, or the next one, writes the tags.
                         return found, failure_of(step)
                 if not plan.changed:
                     break

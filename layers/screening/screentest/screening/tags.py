@@ -46,7 +46,7 @@ class Plan:
 
 
 def is_ours(name: str) -> bool:
-    """Whether a tag belongs to Screentest, whoever wrote it: it is rewritten and never believed."""
+    """Whether a tag has a name of ours. Whatever wrote it, it is rewritten and never trusted."""
     return name.startswith(GATE)
 
 

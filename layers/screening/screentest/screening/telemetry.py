@@ -55,7 +55,7 @@ class Telemetry:
     """Collects over one invocation, from any thread; `flush` writes the metrics.
 
     Args:
-        logger: structured; one line a verdict, one a trouble.
+        logger: structured; one line for a verdict, one for a failure.
         stream: where the metrics go, in CloudWatch's embedded format; standard output where None.
     """
 
@@ -130,12 +130,12 @@ class Telemetry:
         self._count("Ignored")
 
     def unreadable(self, message_id: str, error: ScreeningError) -> None:
-        """A message that names no object. Its text may be anybody's, so it stays out of the log."""
+        """A message that names no object. Its text is of unknown origin, so it stays out of the log."""
         self._logger.error("unreadable message", extra={"message_id": message_id, "why": error.message})
         self._count("Unreadable")
 
     def defect(self, message_id: str | None, error: Exception, triggers: Iterable[Trigger] = ()) -> None:
-        """An exception that nobody foresaw, over a message with objects of these triggers."""
+        """An unexpected exception, over a message with objects of these triggers."""
         self._logger.error("defect", extra={"message_id": message_id}, exc_info=error)
         self._count_screened(0, *triggers)
         self._count("Defects")
@@ -166,7 +166,7 @@ class Telemetry:
             _emit(self._logger.service, values)
 
     def _count_screened(self, number: int, *triggers: str) -> None:
-        """Said of none too: the alarm on it tells trouble from silence. It looks at uploads alone, so that a backfill
+        """Counted as 0 too: the alarm on it tells failures from silence. It looks at uploads alone, so that a backfill
         does not cover for them."""
         self._count("Screened", number)
         for trigger in triggers:
