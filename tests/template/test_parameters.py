@@ -127,7 +127,7 @@ CASES: list[tuple[dict[str, str], Callable[[LocalStack], object], object, object
     ({"VerdictEvents": "false"}, _pipes, 1, 0),
     ({"MaximumConcurrency": "3"}, _concurrency("ScreenFunctionUploads"), 10, 3),
     ({"BackfillConcurrency": "4"}, _concurrency("BackfillFunctionListed"), 2, 4),
-    ({"BlockUnscreenedReads": "true"}, _sids, 1, 5),
+    ({"BlockUnscreenedReads": "true"}, _sids, 1, 6),
     (
         {"BlockUnscreenedReads": "true", "ReviewerRoleArns": f"arn:aws:iam::{ACCOUNT}:role/reviewer"},
         _readers,
