@@ -815,6 +815,18 @@ def test_wrong_settings_are_named(wrong: dict[str, str | None], says: str) -> No
         Settings.read({name: value for name, value in environment.items() if value is not None})
 
 
+@pytest.mark.parametrize("path", ["", "/", "/api/v1", "/api/v1/services/aigc/image2video/face-detect"])
+def test_the_addresses_of_the_living_service_are_detectors(path: str) -> None:
+    settings = Settings.read(
+        {
+            "VERDICT_TABLE_NAME": "verdicts",
+            "FAILURE_TOPIC_ARN": "arn:aws:sns:us-east-1:1:t",
+            "DETECTOR": f"https://llm-4x2.cn-beijing.maas.aliyuncs.com{path}",
+        }
+    )
+    assert bootstrap.remote(settings).host == "llm-4x2.cn-beijing.maas.aliyuncs.com"
+
+
 def test_a_function_that_cannot_start_gives_every_message_back() -> None:
     log, metrics = io.StringIO(), io.StringIO()
     error = SettingsError("environment: VERDICT_TABLE_NAME: is not set")

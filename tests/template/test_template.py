@@ -91,7 +91,13 @@ def test_every_parameter_stands_in_a_group_of_the_guided_form() -> None:
     [
         (
             "Detector",
-            ["self-hosted", "https://dashscope.aliyuncs.com", "https://h:8443/base", "http://127.0.0.1:8000"],
+            [
+                "self-hosted",
+                "https://dashscope.aliyuncs.com",
+                "https://llm-4x2.cn-beijing.maas.aliyuncs.com/api/v1/services/aigc/image2video/face-detect",
+                "https://h:8443/base",
+                "http://127.0.0.1:8000",
+            ],
             [
                 "",
                 "http://example.com",
