@@ -506,6 +506,38 @@ def deny(monkeypatch: pytest.MonkeyPatch, operation: str, error: str, times: int
     monkeypatch.setattr(BaseClient, "_make_api_call", refuse)
 
 
+def test_a_verdict_that_the_table_does_not_take_is_kept_and_written_later(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its index throttles: claims are taken, verdicts are not. The detector is asked once."""
+    from botocore.client import BaseClient
+
+    pipeline = cloud.pipeline()
+    event = queued(cloud.put("emo/1x1/a.jpg"))
+    real = BaseClient._make_api_call
+    cloud.answers = lambda _body: httpx.Response(
+        200,
+        json=PASS | {"output": PASS["output"] | {"face_bbox": [1.25, 2, 3, 4]}},  # type: ignore[operator]
+    )
+
+    def throttle(client: Any, name: str, arguments: Any) -> Any:
+        if name == "PutItem" and "verdict" in arguments["Item"]:
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "index"}}, name)
+        return real(client, name, arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", throttle)
+        for _ in range(5):
+            assert pipeline(event, Context())["batchItemFailures"]
+        (item,) = cloud.items()
+        assert (item["cause_code"], "verdict" in item, "deaths" in item) == ("StoreUnavailable", False, False)
+    assert pipeline(event, Context()) == {"batchItemFailures": []}
+    (item,) = cloud.items()
+    assert (item["verdict"], item["face_bbox"], item["attempts"]) == ("pass", [1.25, 2, 3, 4], 6)
+    assert not {"answer", "lease_until", "cause_code"} & item.keys()
+    assert len(cloud.asked) == 1
+
+
 def test_tags_that_may_not_be_read_are_an_error_and_not_an_empty_set(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -289,7 +289,7 @@ def decided(of: ObjectRef, verdict: str = "pass", **more: Any) -> Record:
     return Record.from_item(claim.decided(result).to_item() | more)
 
 
-def test_standings() -> None:
+def test_what_a_claim_finds() -> None:
     versioned = ref(version_id="v1")
     mine = decided(versioned)
     assert records.claim_state(mine, versioned, NOW) is ClaimState.DUPLICATE

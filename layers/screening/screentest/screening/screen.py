@@ -8,6 +8,7 @@ publish and note. Without versions: a look before the record is written and one 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -113,12 +114,14 @@ class _Unreleased:
     LIMIT = 1000
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._records: dict[tuple[str, str, float], Record] = {}
 
     def add(self, claim: Record, released: Record) -> None:
-        while len(self._records) >= self.LIMIT:
-            self._records.pop(next(iter(self._records)), None)
-        self._records[self._key(claim)] = released
+        with self._lock:
+            while len(self._records) >= self.LIMIT:
+                del self._records[next(iter(self._records))]
+            self._records[self._key(claim)] = released
 
     def get(self, seen: Record) -> Record | None:
         return self._records.get(self._key(seen)) if seen.crashed else None
