@@ -17,9 +17,11 @@ _ERRORS = {
     "401": "No key, or a wrong one.",
     "403": "`X-DashScope-Async: enable` was sent; detectors answer synchronously only.",
     "404": "No such model.",
-    "413": "The request body is larger than 1 MiB.",
+    "413": "The request body is larger than 64 KiB.",
     "429": "Every place is taken; try again later.",
+    "431": "The headers are larger than 64 KiB; the connection is closed.",
     "500": "A defect of the server.",
+    "501": "The body has a transfer coding other than `chunked`; the connection is closed.",
 }
 
 
@@ -39,7 +41,7 @@ def document(models: Iterable[ModelSpec] = BUILT_IN) -> _Json:
         },
         "paths": {
             **{path: {"post": _operation(path, offered)} for path, offered in sorted(by_path.items())},
-            HEALTH: {"get": _plain("health", "Whether the server is up.", "Health")},
+            HEALTH: {"get": _health()},
             OPENAPI: {"get": _plain("openapi", "This document.", None)},
         },
         "components": {
@@ -83,6 +85,12 @@ def _plain(name: str, summary: str, schema: str | None) -> _Json:
         "summary": summary,
         "responses": {"200": _answer(summary, schema), "400": _answer("Not a GET.", "Failure")},
     }
+
+
+def _health() -> _Json:
+    operation = _plain("health", "Whether the server is up.", "Health")
+    operation["responses"]["503"] = _answer("A detector cannot be replaced; `status` says why.", "Sick")
+    return operation
 
 
 def _answer(text: str, schema: str | None) -> _Json:
@@ -137,6 +145,7 @@ def _schemas() -> _Json:
         "Health": _object(
             ["status", "version", "rules"], {"status": {"const": "ok"}, "version": text, "rules": text}
         ),
+        "Sick": _object(["status", "version", "rules"], {"status": text, "version": text, "rules": text}),
     }
 
 
