@@ -127,7 +127,7 @@
       return button;
     });
     byId("histogram").setAttribute("aria-label", word("histogram"));
-    byId("histogram").replaceChildren(...(entries.length > 3 ? rows : []));
+    byId("histogram").replaceChildren(...(most > 1 ? rows : []));
   };
   const apply = () => {
     histogram();
