@@ -28,7 +28,7 @@ import waitress.server
 import waitress.task
 from waitress import wasyncore
 
-from screentest import networks
+from screentest import cors, networks
 from screentest.detection import ModelSpec, confined, models
 from screentest.detection.api import DetectionApi, Limits
 from screentest.detection.api import errors as api_errors
@@ -94,6 +94,7 @@ class ServeSettings:
         profiles: files or names of detectors that are served besides the built-in ones.
         other_names: `NAME=MODEL`, as given; `aliases` has the models themselves.
         decode_limit: MB for each picture; `None` leaves it to the detectors' processes.
+        cors_origins: whose pages may read answers.
 
     Raises:
         ServeError: they contradict each other, or one has no meaning.
@@ -109,6 +110,7 @@ class ServeSettings:
     profiles: Sequence[str] = ()
     other_names: Sequence[str] = ()
     decode_limit: int | None = None
+    cors_origins: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Check all of them before anything is opened."""
@@ -120,6 +122,11 @@ class ServeSettings:
                 f"without a key the server listens on loopback only, not on {self.host}: "
                 "give --api-key KEY or set SCREENTEST_API_KEY"
             )
+        for origin in self.cors_origins:
+            if not cors.is_origin(origin):
+                raise ServeError(
+                    f"--cors-origin {origin}: write it as browsers do, such as https://example.com"
+                )
         _ = self.aliases
 
     @property
@@ -221,7 +228,7 @@ def run(settings: ServeSettings, announce: Callable[[str], None]) -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")  # on damaged metadata; the verdict says what matters
     limits = Limits()
     api = build(settings, limits)
-    app = application(api)
+    app = cors.allowing(application(api), frozenset(settings.cors_origins))
     guarded = app if settings.api_key else loopback_hosts_only(app, api)
     server = Server(api, guarded, limits, host=settings.host, port=settings.port)
 
@@ -287,7 +294,7 @@ class _WsgiServer(waitress.server.TcpWSGIServer):  # type: ignore[misc]  # waitr
 
     def add_task(self, channel: Any) -> None:
         request = channel.requests[0]
-        if request.error or request.command != "POST" or not self.api.full or not _stays_open(request):
+        if request.error or request.command != "POST" or not self.api.full or not _is_plain(request):
             super().add_task(channel)
             return
         channel.requests.pop(0)
@@ -300,8 +307,10 @@ class _WsgiServer(waitress.server.TcpWSGIServer):  # type: ignore[misc]  # waitr
             self.add_task(channel)
 
 
-def _stays_open(request: Any) -> bool:
-    return bool(request.version == "1.1" and request.headers.get("CONNECTION", "").lower() != "close")
+def _is_plain(request: Any) -> bool:
+    # A page of another origin could not read why.
+    plain = "ORIGIN" not in request.headers and request.headers.get("CONNECTION", "").lower() != "close"
+    return bool(request.version == "1.1" and plain)
 
 
 class _Parser(waitress.parser.HTTPRequestParser):  # type: ignore[misc]  # waitress carries no types

@@ -61,6 +61,14 @@ def serve(
             metavar="NAME=MODEL", help="Another name for a model, such as that of a private deployment."
         ),
     ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN",
+            show_default="none",
+            help="An origin, such as https://example.com, whose pages may ask and read answers. May be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Serve the detection API until Ctrl-C; requests in progress are finished first."""
     from screentest.serving import ServeError, ServeSettings, run
@@ -77,6 +85,7 @@ def serve(
             other_names=alias or (),
             profiles=profile or (),
             decode_limit=decode_limit,
+            cors_origins=cors_origin or (),
         )
         run(settings, announce=typer.echo)
     except ServeError as error:

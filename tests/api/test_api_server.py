@@ -20,7 +20,7 @@ import pytest
 from api_doubles import URL, FakeFetcher, jpeg, order, passed
 from PIL import Image
 
-from screentest import serving
+from screentest import cors, serving
 from screentest.cli.options import DecodeLimit
 from screentest.demo import pictures
 from screentest.detection import Answer, ModelSpec, UnreadablePicture, confined, models
@@ -313,6 +313,48 @@ class TestSettings:
             api = DetectionApi(answer, FakeFetcher())
             with pytest.raises(ServeError, match="cannot listen"):
                 Server(api, application(api), Limits(), port=taken.getsockname()[1])
+
+
+class TestCors:
+    PAGE = "https://example.com"
+
+    def client(self, *origins: str) -> httpx.Client:
+        app = cors.allowing(application(DetectionApi(answer, FakeFetcher())), frozenset(origins))
+        return httpx.Client(transport=httpx.WSGITransport(app), base_url="http://detector")
+
+    def test_pages_of_named_origins_may_ask_and_read(self) -> None:
+        with self.client(self.PAGE) as client:
+            asked = {"origin": self.PAGE, "access-control-request-method": "POST"}
+            preflight = client.options(FACE_DETECT, headers=asked)
+            assert preflight.status_code == 204
+            assert preflight.headers["access-control-allow-origin"] == self.PAGE
+            assert "Content-Type" in preflight.headers["access-control-allow-headers"]
+            response = client.post(FACE_DETECT, json=order(), headers={"origin": self.PAGE})
+            assert response.json()["output"]["check_pass"] is True
+            assert response.headers["access-control-allow-origin"] == self.PAGE
+            assert response.headers["vary"] == "Origin"
+
+    @pytest.mark.parametrize("origin", ["https://example.com.evil", "http://example.com", "null", ""])
+    def test_others_may_not(self, origin: str) -> None:
+        for named in ([self.PAGE], []):
+            with self.client(*named) as client:
+                asked = {"origin": origin, "access-control-request-method": "POST"}
+                for response in (
+                    client.options(FACE_DETECT, headers=asked),
+                    client.get("/healthz", headers=asked),
+                ):
+                    assert not [name for name in response.headers if name.startswith("access-control")]
+
+    @pytest.mark.parametrize(
+        "origin", ["*", "example.com", "https://example.com/", "ftp://a", "https://[", ""]
+    )
+    def test_what_is_no_origin(self, origin: str) -> None:
+        with pytest.raises(ServeError, match="cors-origin"):
+            ServeSettings(cors_origins=[origin])
+
+    @pytest.mark.parametrize("origin", ["https://example.com", "http://localhost:3000", "http://[::1]:80"])
+    def test_origins(self, origin: str) -> None:
+        assert ServeSettings(cors_origins=[origin]).cors_origins == [origin]
 
 
 def test_in_the_same_process() -> None:
