@@ -7,6 +7,8 @@ end that keeps the named reason right when another fault is there too. No number
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 # Resolution, pixels.
 PORTRAIT_SIDE_MIN = 400
 """EMO and Emoji, inclusive as the documents' prose says."""
@@ -61,6 +63,10 @@ RESIDUAL_MAX = 0.60
 BODY_SCORE_MIN = 0.40
 BODY_SCORE_SURE = 0.50
 """Of BlazePose's detector, as a second witness: it alone fires on empty rooms (0.77)."""
+BODY_SCORE_SEEN = 0.45
+"""With a scene that is not empty."""
+NOBODY_UNLIKELY = 0.27
+"""Of the scene: masked and covered people whom nothing else finds read up to 0.25, things and animals mostly 0.9."""
 KEYPOINT_MIN = 0.30
 """MoveNet's usual limit; the heads of bodies without one stay below 0.2."""
 
@@ -73,6 +79,28 @@ OTHER_HEAD_SCORE_MIN = 0.20
 OTHER_PERSON_SCORE_MIN = 0.13
 """A second body with a head of its own: single persons of the set never show one above 0.10."""
 
+HEADS_APART = 0.8
+"""Face widths."""
+
+
+class SeveralWitnesses(NamedTuple):
+    """Weights of log-odds."""
+
+    scene: float
+    second: float
+    counted: float
+    bias: float
+
+
+SEVERAL_WITNESSES = SeveralWitnesses(1.23, 5.41, 2.52, -1.72)
+"""Fitted on the working part of the set (training/scene), on scene odds that saw none of the picture's repository."""
+SEVERAL_SURE = 0.8
+"""Single persons of good pictures up to 0.53; two that are hard to see 0.69 to 0.9."""
+SEVERAL_UNLIKELY = 0.4
+"""Where two were counted: they stay two unless the other witnesses deny it; real ones 0.97 and more."""
+BACK_SURE = 0.7
+"""Of the scene, where no face is seen: backs 0.53 to 1.00, other hidden faces up to 0.57."""
+
 # Face size, longer side of the face box in shorter sides of the picture. Open: 0.07 to 0.13 (3:4: 0.05 to 0.08) and
 # 0.72 to 0.84; the box itself varies by a tenth.
 FACE_SHARE_MIN = 0.068
@@ -82,10 +110,11 @@ FACE_SHARE_MAX = 0.80
 # Light and sharpness of the face.
 BRIGHTNESS_MIN = 29.0
 """Mean luma: labelled dark at about 30 and below (the set: 8 to 17), dim faces 26 left open, darkest good one 56."""
-SHARPNESS_MIN = 40.0
-"""Gaussian blur of 1 % of the face's width reads 89 to 115, 2 % 50 to 60, 2.7 % 28 to 42, 4 % 25; good faces of the
-set read 48 and more, even of 30 pixels; blurred ones 5 to 17."""
-SHARPNESS_WIPED_OUT = 12.0
+BLUR_MAX = 1.6
+"""% of the face's width, by networks that had not seen the picture's source: labelled blurred 1.75 and more, good faces
+up to 1.44 and but for three up to 1.03, whatever their size."""
+BLUR_WIPES_OUT = 5.0
+"""Where the mesh sees no face: backs of heads read up to 2.7, faces that blur has wiped out 7."""
 
 # Head pose, degrees as measured: the mesh shows a turn smaller than it is (a true 50 reads about 38).
 YAW_MAX = 38.0
@@ -144,14 +173,22 @@ WRIST_FAR = 2.3
 """Face sizes: with both wrists further away no hand is at the head (the set: up to 2.15)."""
 EXPRESSION_MAX = 0.5
 """Half of what makes one of the next five signs exaggerated."""
-MOUTH_OPEN = 0.32
-"""Height of the open mouth in its widths: good pictures up to 0.21, shouts 0.38 and more."""
-JAW_OPEN = 0.25
-"""Blendshapes from here on: good pictures up to 0.19, shouts 0.26 and more."""
-LIP_DOWN = 0.40
-MOUTH_STRETCHED = 0.40
-EYES_SHUT = 0.45
-"""Mean of both eyes: good pictures up to 0.36, screwed up 0.47 and more; closed and winking eyes are left open."""
+# Each sign's limit on a calm face and in a full smile. Smiles: 215 faces that another data set calls happy; laughter
+# passes, and each limit lies where 3 % of them do, or above.
+SMILE_FULL = 0.5
+"""Of the blendshapes, mean of both sides."""
+MOUTH_OPEN = (0.32, 0.42)
+"""Height of the open mouth in its widths: good pictures up to 0.21, shouts 0.38 and more; laughs 0.31 (a tenth of
+them), shouts that smile 0.43 and more."""
+JAW_OPEN = (0.25, 0.37)
+"""Blendshapes from here on: good pictures up to 0.19, shouts 0.26 and more; laughs 0.33."""
+LIP_DOWN = (0.40, 0.85)
+"""In a smile teeth show, and the lower lip goes down: 0.77."""
+MOUTH_STRETCHED = (0.40, 0.70)
+"""Laughs 0.66."""
+EYES_SHUT = (0.45, 0.58)
+"""Mean of both eyes: good pictures up to 0.38, screwed up 0.48 and more; laughs 0.55; closed and winking eyes are left
+open."""
 
 # Frame.
 FOREHEAD_ROOM = 0.13
@@ -167,12 +204,40 @@ HIPS_DEPTH_MIN = 2.35
 # Body (AnimateAnyone).
 VISIBILITY_MIN = 0.50
 """Of BlazePose's points. Knees of sitters that MoveNet does not see read 0.54 and more, invented ones up to 0.47."""
-BODY_YAW_MAX = 57.0
-"""Degrees: good pictures up to 16, three-quarter views (left open) 15 to 54, side-on 62 and more."""
+
+
+class SideWitnesses(NamedTuple):
+    """Weights of log-odds; yaw in tens of degrees."""
+
+    scene: float
+    yaw: float
+    bias: float
+
+
+SIDE_WITNESSES = SideWitnesses(0.83, 0.32, 0.29)
+SIDE_YAW = (10.0, 90.0)
+SIDE_YAW_UNKNOWN = 25.0
+SIDE_MAX = 0.85
+"""Good pictures up to 0.77; most side views are turned heads as well, and those are told by the head."""
 HIPS_APART_MAX = 0.45
 """Face sizes that BlazePose's hips may lie above MoveNet's: invented bodies 0.5 and more, real sitters below 0.35."""
-TORSO_THIGH_MIN = 136.0
-"""Degrees: standing 144 and more, sitting and squatting 35 to 134; jumps and deep steps (left open) between."""
+
+
+class SeatedWitnesses(NamedTuple):
+    """Weights of log-odds; bent in tens of degrees from `STANDING_ANGLE`; unknown is 0 or 1."""
+
+    scene: float
+    bent: float
+    unknown: float
+    bias: float
+
+
+SEATED_WITNESSES = SeatedWitnesses(1.42, 1.36, 0.79, 0.12)
+STANDING_ANGLE = 140.0
+"""Degrees between torso and thigh: standing 144 and more, sitting and squatting 35 to 134."""
+SEATED_BENT = (-2.0, 4.0)
+SEATED_MAX = 0.5
+"""Good pictures up to 0.34, sitting 0.97 and more."""
 KNEES_SEEN = 0.35
 """Of MoveNet's."""
 KNEES_DOUBTFUL = 0.20

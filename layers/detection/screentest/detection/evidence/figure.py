@@ -12,6 +12,8 @@ from screentest.detection.lazy import lazy
 from screentest.detection.vision import bodies, poses
 from screentest.detection.vision.crops import Points, Region
 from screentest.detection.vision.poses import Pose, PoseDetector
+from screentest.detection.vision.runtime import probability
+from screentest.detection.vision.scene import SceneOdds
 
 _HIPS = [bodies.LEFT_HIP, bodies.RIGHT_HIP]
 _KNEES = [bodies.LEFT_KNEE, bodies.RIGHT_KNEE]
@@ -68,6 +70,32 @@ class Figure(Room):
             return None
         d = self.pose.world[poses.LEFT_SHOULDER] - self.pose.world[poses.RIGHT_SHOULDER]
         return abs(math.degrees(math.atan2(float(d[2]), float(d[0]))))
+
+    @lazy
+    def _scene(self) -> SceneOdds:
+        return self.networks.scene(self.subject.features)
+
+    @measured(frame="camera's axis")
+    def side_on(self) -> float | None:
+        """Probability that the body is seen from the side: the scene and the turn of the shoulders, weighed."""
+        w = t.SIDE_WITNESSES
+        low, high = t.SIDE_YAW
+        yaw = t.SIDE_YAW_UNKNOWN if self.body_yaw is None else min(max(self.body_yaw, low), high)
+        return probability(w.scene * self._scene.side + w.yaw * yaw / 10 + w.bias)
+
+    @measured(frame="main person")
+    def seated(self) -> float | None:
+        """Probability of sitting, squatting or lying: the scene and the angle at the hips, weighed together; `None`
+        where no hip is seen."""
+        angle, body = self.torso_thigh_angle, self.subject.body
+        if angle is None and (body is None or float(body.scores[_HIPS].max()) < t.HIPS_FAINT):
+            return None
+        w = t.SEATED_WITNESSES
+        low, high = t.SEATED_BENT
+        bent = 0.0 if angle is None else min(max((t.STANDING_ANGLE - angle) / 10, low), high)
+        return probability(
+            w.scene * self._scene.seated + w.bent * bent + w.unknown * (angle is None) + w.bias
+        )
 
     @measured(frame="main body")
     def legs_agreed(self) -> bool:

@@ -44,23 +44,18 @@ class Head(Room):
             return float(luma(np.asarray(self.picture.small)).mean())
         return float(self.close_up[1][21:107, 21:107].mean())
 
-    @measured("% of contrast", frame="levelled face, 43 pixels wide")
-    def sharpness(self) -> float | None:
-        """95th percentile of the second differences of the luma between brows and mouth, on the weaker axis, against
-        the standard deviation there.
+    @measured("% of face width", frame="levelled face, 85 pixels wide")
+    def blur(self) -> float | None:
+        """Standard deviation of the face's blur, whatever made it, by our own network (docs/training.md).
 
-        So coarse a grid that a sharp face of 30 pixels still counts as sharp; the weaker of the two axes, so that
-        motion blur counts.
+        In parts of the face, not in pixels: an enlarged small face reads as what it is, a sharp small one as sharp.
         """
-        if self.close_up is None:
+        # In the dark, edges drown in rounding.
+        if self.close_up is None or self.brightness < t.BRIGHTNESS_MIN:
             return None
-        y = self.close_up[1].reshape(64, 2, 64, 2).mean((1, 3))[18:50, 13:51]
-        across = np.abs(y[1:-1, :-2] + y[1:-1, 2:] - 2 * y[1:-1, 1:-1])
-        down = np.abs(y[:-2, 1:-1] + y[2:, 1:-1] - 2 * y[1:-1, 1:-1])
-        edges = min(float(np.percentile(across, 95)), float(np.percentile(down, 95)))
-        value = 100 * edges / max(float(y.std()), 1.0)
+        value = self.networks.blur(self.close_up[1])
         # What is no face by its mesh may still be one that blur has wiped out, but only strong blur does.
-        return value if self.subject.visible or value < t.SHARPNESS_WIPED_OUT else None
+        return value if self.subject.visible or value > t.BLUR_WIPES_OUT else None
 
     @measured("degrees", frame="camera's axis")
     def yaw(self) -> float | None:
@@ -112,18 +107,20 @@ class Head(Room):
 
     @measured(frame="levelled face")
     def expression(self) -> float | None:
-        """How exaggerated, 0.5 at the limit: the strongest of mouth height to width ÷ 0.64, and the blendshapes jaw
-        open ÷ 0.5, lip down and mouth stretched ÷ 0.8, both eyes shut ÷ 0.9."""
+        """How exaggerated, 0.5 at the limit: the strongest of mouth height to width, and the blendshapes jaw open, lip
+        down, mouth stretched and both eyes shut, each against what it may be with as much of a smile."""
         mesh = self.subject.mesh
         if mesh is None:
             return None
         b = self.networks.blendshapes(mesh)
         p = mesh.points
         mouth = float(np.linalg.norm(p[13] - p[14]) / max(float(np.linalg.norm(p[61] - p[291])), 1.0))
-        return 0.5 * max(
-            mouth / t.MOUTH_OPEN,
-            b["jawOpen"] / t.JAW_OPEN,
-            max(b["mouthLowerDownLeft"], b["mouthLowerDownRight"]) / t.LIP_DOWN,
-            max(b["mouthStretchLeft"], b["mouthStretchRight"]) / t.MOUTH_STRETCHED,
-            (b["eyeBlinkLeft"] + b["eyeBlinkRight"]) / 2 / t.EYES_SHUT,
+        signs = (
+            (mouth, t.MOUTH_OPEN),
+            (b["jawOpen"], t.JAW_OPEN),
+            (max(b["mouthLowerDownLeft"], b["mouthLowerDownRight"]), t.LIP_DOWN),
+            (max(b["mouthStretchLeft"], b["mouthStretchRight"]), t.MOUTH_STRETCHED),
+            ((b["eyeBlinkLeft"] + b["eyeBlinkRight"]) / 2, t.EYES_SHUT),
         )
+        smile = min((b["mouthSmileLeft"] + b["mouthSmileRight"]) / 2 / t.SMILE_FULL, 1.0)
+        return 0.5 * max(value / (calm + smile * (smiling - calm)) for value, (calm, smiling) in signs)

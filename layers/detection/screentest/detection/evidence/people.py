@@ -6,8 +6,11 @@ import math
 
 from screentest.detection import thresholds as t
 from screentest.detection.evidence.measurement import Room, measured
+from screentest.detection.lazy import lazy
 from screentest.detection.vision.bodies import LEFT_SHOULDER, RIGHT_SHOULDER
 from screentest.detection.vision.mesh import FaceMesh
+from screentest.detection.vision.runtime import probability
+from screentest.detection.vision.scene import SceneOdds
 
 
 class People(Room):
@@ -24,24 +27,37 @@ class People(Room):
         """Score of BlazePose's body detector, 0 to 1."""
         return max((d.score for d in self.networks.poses.find(self.picture.image, 0.3)), default=0.0)
 
+    @lazy
+    def scene(self) -> SceneOdds:
+        """What the picture shows as a whole."""
+        return self.networks.scene(self.subject.features)
+
+    @measured(frame="picture")
+    def nobody_in_scene(self) -> float:
+        """Probability that nobody is in the picture, by the scene alone: a second witness where faces and bodies are
+        doubtful."""
+        return probability(self.scene.nobody)
+
     @measured(frame="picture")
     def has_person(self) -> bool:
-        """Whether there is a human with a head: a face by its mesh, or a body whose head is seen.
+        """Whether there is a human with a head: a face by its mesh, a body whose head is seen, or, where both are
+        doubtful, a scene that is not empty.
 
         Weak evidence needs a second witness. Garments and headless bodies do not count: to the documents, no face is
         no human.
         """
         subject = self.subject
         residual = subject.mesh.pose.residual if subject.mesh is not None and subject.visible else math.inf
-        if residual < t.RESIDUAL_SURE:
-            return True
         best = max(subject.candidates, key=lambda p: p.score, default=None)
         body, head = (best.score, best.head_score) if best else (0.0, 0.0)
-        if body >= t.PERSON_SCORE_SURE and head >= t.KEYPOINT_MIN:
+        if residual < t.RESIDUAL_SURE or (body >= t.PERSON_SCORE_SURE and head >= t.KEYPOINT_MIN):
             return True
+        return self._person_seen_twice(residual, body, head) or self._person_hidden(body, head)
+
+    def _person_seen_twice(self, residual: float, body: float, head: float) -> bool:
         if residual < t.RESIDUAL_MAX and (body >= t.PERSON_SCORE_MIN or self.body_score > t.BODY_SCORE_MIN):
             return True
-        face = subject.face.score if subject.face else 0.0
+        face = self.subject.face.score if self.subject.face else 0.0
         if body >= t.PERSON_SCORE_MIN and head >= t.KEYPOINT_MIN:
             return face >= t.FACE_SCORE_MIN or self.body_score >= t.BODY_SCORE_SURE
         if face >= t.FACE_SCORE_SURE:
@@ -49,12 +65,17 @@ class People(Room):
         three = face >= t.FACE_SCORE_COUNTED and body >= t.PERSON_SCORE_FAINT
         return three and self.body_score >= t.BODY_SCORE_SURE
 
-    @measured("persons", frame="picture")
-    def person_count(self) -> int:
+    def _person_hidden(self, body: float, head: float) -> bool:
+        # Masks and things before a face hide it from everything that looks for faces, but not from the scene.
+        if self.nobody_in_scene > t.NOBODY_UNLIKELY:
+            return False
+        hint = self.subject.visible or (body >= t.PERSON_SCORE_FAINT and head >= t.KEYPOINT_MIN)
+        return hint or self.body_score >= t.BODY_SCORE_SEEN
+
+    @lazy
+    def bodies_counted(self) -> int:
         """Bodies with heads of their own, and confirmed faces that belong to none of them; at least a third of the
         main person's size."""
-        if not self.has_person:
-            return 0
         subject = self.subject
         tallest = max((p.height for p in subject.persons), default=0.0)
         # Of two close heads MoveNet may see one as a strip: a face belongs to bodies that count, or counts itself.
@@ -70,6 +91,47 @@ class People(Room):
                 count += mesh.presence >= t.PRESENCE_MIN
         return max(count, 1)
 
+    @lazy
+    def second_person(self) -> float:
+        """Score of the surest other face or body with a head away from the main person's, however doubtful, of at
+        least a third of the size."""
+        subject, best = self.subject, 0.0
+        main = subject.face
+        if main is None:
+            return 0.0
+        for face in subject.faces:
+            apart = math.dist(face.centre, main.centre) > t.HEADS_APART * main.width
+            if apart and face.width >= t.OTHER_FACE_SIZE_MIN * main.width:
+                best = max(best, face.score)
+        body = subject.body
+        for person in subject.candidates if body is not None else ():
+            apart = math.dist(person.head, main.centre) > t.HEADS_APART * main.width
+            smallest = t.OTHER_PERSON_SIZE_MIN * body.height if body is not None else math.inf
+            if person is not body and apart and person.height >= smallest:
+                best = max(best, person.score)
+        return best
+
+    @measured(frame="picture")
+    def several_people(self) -> float:
+        """Probability of several people: the scene, the surest other face or body, and whether several are counted,
+        weighed together."""
+        w = t.SEVERAL_WITNESSES
+        counted = self.bodies_counted > 1
+        return probability(
+            w.scene * self.scene.several + w.second * self.second_person + w.counted * counted + w.bias
+        )
+
+    @measured("persons", frame="picture")
+    def person_count(self) -> int:
+        """Bodies with heads of their own and confirmed faces that belong to none of them, at least a third of the main
+        person's size; two where `several_people` is more likely than `SEVERAL_SURE`, one where it is unlikely."""
+        if not self.has_person:
+            return 0
+        count = self.bodies_counted
+        if count == 1:
+            return 1 + (self.several_people > t.SEVERAL_SURE)
+        return count if count > 2 or self.several_people > t.SEVERAL_UNLIKELY else 1
+
     @measured(frame="main body")
     def shoulders_swapped(self) -> bool:
         """Whether the left shoulder is left in the image: the back is seen."""
@@ -80,5 +142,8 @@ class People(Room):
 
     @measured(frame="main person")
     def facing_away(self) -> bool:
-        """Whether the person is seen from behind: no face by the mesh, and the left shoulder left in the image."""
-        return not self.subject.visible and self.shoulders_swapped
+        """Whether the person is seen from behind: no face by the mesh, and the left shoulder left in the image or a
+        back by the scene."""
+        return not self.subject.visible and (
+            self.shoulders_swapped or probability(self.scene.back) > t.BACK_SURE
+        )

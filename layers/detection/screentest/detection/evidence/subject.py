@@ -13,10 +13,11 @@ import numpy as np
 from screentest.detection import thresholds as t
 from screentest.detection.lazy import lazy
 from screentest.detection.pictures import Picture
-from screentest.detection.vision.bodies import LEFT_SHOULDER, RIGHT_SHOULDER, Person
+from screentest.detection.vision.bodies import LEFT_SHOULDER, RIGHT_SHOULDER, Person, Scene
 from screentest.detection.vision.crops import Region
 from screentest.detection.vision.mesh import FaceMesh, Mesh
 from screentest.detection.vision.networks import Networks
+from screentest.detection.vision.runtime import Array
 from screentest.detection.vision.ssd import Detection
 
 
@@ -31,6 +32,7 @@ class Subject:
         face: the main face: the largest, doubtful ones counting less; turned, if it lies or stands on its head.
         mesh: the mesh of `face`, however little of a face it shows; `None` without a face.
         body: the body that the main face belongs to; the best one where there is no face.
+        features: what MoveNet's backbone saw of the picture as a whole, `(2560,)`.
     """
 
     faces: tuple[Detection, ...]
@@ -39,6 +41,7 @@ class Subject:
     face: Detection | None
     mesh: Mesh | None
     body: Person | None
+    features: Array
 
     @property
     def presence(self) -> float:
@@ -57,17 +60,19 @@ def settle(picture: Picture, networks: Networks) -> Subject:
     faces, candidates, persons = tuple(search.faces()), tuple(search.candidates), tuple(search.persons)
     face = max(faces, key=lambda f: f.width * f.score, default=None)
     if face is None:
-        return Subject(faces, candidates, persons, None, None, persons[0] if persons else None)
+        return Subject(
+            faces, candidates, persons, None, None, persons[0] if persons else None, search.scene.features
+        )
     mesh = search.mesh(face)
     if mesh.presence < t.PRESENCE_MIN:
         # No face from the front half as it stands: one that lies or stands on its head is looked for.
         turned = search.turned_face()
         if turned is not None:
             face, mesh = turned, search.mesh(turned)
-        return Subject(faces, candidates, persons, face, mesh, _body_of(face, persons))
+        return Subject(faces, candidates, persons, face, mesh, _body_of(face, persons), search.scene.features)
     body = _body_of(face, persons)
     face, mesh = search.upside_down(face, mesh, body) or (face, mesh)
-    return Subject(faces, candidates, persons, face, mesh, body)
+    return Subject(faces, candidates, persons, face, mesh, body, search.scene.features)
 
 
 def _body_of(face: Detection, persons: tuple[Person, ...]) -> Person | None:
@@ -91,9 +96,14 @@ class _Search:
         return self._networks.faces(self._image, min_score, region)
 
     @lazy
+    def scene(self) -> Scene:
+        """Bodies, best first, faint ones included, and the features of the picture as a whole."""
+        return self._networks.bodies(self._image, t.PERSON_SCORE_FAINT)
+
+    @property
     def candidates(self) -> list[Person]:
         """Bodies, best first, faint ones included."""
-        return self._networks.bodies(self._image, t.PERSON_SCORE_FAINT)
+        return self.scene.persons
 
     @lazy
     def persons(self) -> list[Person]:

@@ -20,7 +20,7 @@ NOBODY = Rule(
     "a person is in the picture",
     "person_count",
     Code.NO_HUMAN,
-    "animals, mannequins and garments of the labelled set stay out, every person of it in",
+    "animals, mannequins and garments stay out; where faces and bodies are doubtful the scene is asked",
     at_least=1,
 )
 SEVERAL = Rule(
@@ -28,7 +28,7 @@ SEVERAL = Rule(
     "nobody else is in the picture",
     "person_count",
     Code.MULTI_HUMAN,
-    "smaller ones are background, which the labels leave open",
+    "smaller ones are background, which the labels leave open; the scene is a second witness",
     at_most=1,
 )
 NOT_ONE = Rule(
@@ -47,7 +47,7 @@ SMALL = Rule(
     Code.BODY_PROPORTION,
     _FACE_SIZES_OPEN,
     at_least=t.FACE_SHARE_MIN,
-    applies=PERSON,
+    applies=FROM_FRONT,
 )
 LARGE = Rule(
     "face too large",
@@ -70,18 +70,18 @@ DARK = Rule(
 SOFT = Rule(
     "too soft",
     "the face is sharp enough to see the eyes",
-    "sharpness",
+    "blur",
     Code.VALUE,
-    "blur of 2.7 % of the face's width, where eyes lose their detail, reads 28 to 42; good faces 48 and more",
-    at_least=t.SHARPNESS_MIN,
-    applies=PERSON,
+    "labelled blurred 1.75 and more, good faces of any size up to 1.44, nearly all below 1",
+    at_most=t.BLUR_MAX,
+    applies=FROM_FRONT,
 )
 BACK = Rule(
     "facing away",
     "the person faces the camera",
     "facing_away",
     Code.FRONT_BODY,
-    "two signs of one thing: 0 or 1",
+    "0 or 1: no face, and shoulders swapped or a back by the scene (0.7)",
     at_most=0.5,
     applies=PERSON,
 )
@@ -224,19 +224,19 @@ HIPS = Rule(
 SIDE_ON = Rule(
     "body side-on",
     "the body is roughly frontal",
-    "body_yaw",
+    "side_on",
     Code.BODY_POSE,
-    "good pictures up to 16, three-quarter (open) up to 54, side-on 62 and more",
-    at_most=t.BODY_YAW_MAX,
+    "good pictures up to 0.77 by weights that had not seen their source; most side views turn the head as well",
+    at_most=t.SIDE_MAX,
     applies=PERSON,
 )
 SEATED = Rule(
     "seated",
     "the person stands",
-    "torso_thigh_angle",
+    "seated",
     Code.BODY_POSE,
-    "standing 144 and more, sitting up to 134",
-    at_least=t.TORSO_THIGH_MIN,
+    "good pictures up to 0.34 by weights that had not seen their source, sitting 0.97 and more",
+    at_most=t.SEATED_MAX,
     applies=PERSON,
 )
 LEGS_CUT = Rule(

@@ -1,4 +1,9 @@
-"""Persons: MoveNet MultiPose Lightning (256 x 256), up to six, with the seventeen COCO key points."""
+"""Persons: MoveNet MultiPose Lightning, up to six, with the seventeen COCO key points.
+
+The longer side of the picture becomes 256 pixels; the shorter one is padded to the next multiple of 32, not to a
+square.
+Beside the persons the network hands out what its backbone saw of the picture as a whole, at no cost.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from screentest.detection.vision.crops import Points, letterbox
+from screentest.detection.vision.crops import Points, fitted
 from screentest.detection.vision.runtime import Array, Network
 from screentest.detection.vision.ssd import overlap
 
@@ -16,6 +21,7 @@ LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_ELBOW, RIGHT_ELBOW, LEFT_WRIST, RIGHT_WRIST 
 LEFT_HIP, RIGHT_HIP, LEFT_KNEE, RIGHT_KNEE, LEFT_ANKLE, RIGHT_ANKLE = range(11, 17)
 
 _SIZE = 256
+_CELL = 32
 _SAME = 0.6
 """Boxes that overlap by more are one person seen twice."""
 
@@ -47,26 +53,39 @@ class Person:
         return float(x), float(y)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """Persons, best first, and the backbone's last map over the picture, `(2560,)`: mean, then maximum of each of its
+    1280 channels."""
+
+    persons: list[Person]
+    features: Array
+
+
 class BodyDetector:
     """The network."""
 
     def __init__(self) -> None:
-        self._network = Network("movenet_multipose_256.tflite")
+        self._network = Network("movenet_multipose_fitted.tflite")
 
-    def __call__(self, image: Image.Image, min_score: float) -> list[Person]:
-        """Persons of score `min_score` or more, best first."""
-        pixels, region = letterbox(image, _SIZE, centred=False)
-        rows = self._network(pixels[None].astype(np.int32))[0][0]
+    def __call__(self, image: Image.Image, min_score: float) -> Scene:
+        """The scene, with persons of score `min_score` or more."""
+        pixels, cells = fitted(image, _SIZE, _CELL)
+        self._network.fit((1, *pixels.shape))
+        rows, mean, maximum = self._network.run(
+            (pixels[None].astype(np.int32), np.array(cells, np.int32)), 0, 1, 2
+        )
+        # Key points come in parts of the padded sides.
+        step = max(image.size) / _SIZE
+        scale = np.array([pixels.shape[1] * step, pixels.shape[0] * step], np.float32)
         people: list[Person] = []
-        for row in sorted(rows, key=lambda r: -float(r[55])):
+        for row in sorted(rows[0], key=lambda r: -float(r[55])):
             if row[55] < min_score:
                 break
-            corners = region.to_picture(row[[52, 51, 54, 53]].reshape(2, 2))
+            corners = row[[52, 51, 54, 53]].reshape(2, 2) * scale
             box = (float(corners[0, 0]), float(corners[0, 1]), float(corners[1, 0]), float(corners[1, 1]))
             if any(overlap(box, other.box) > _SAME for other in people):
                 continue
             marks = row[:51].reshape(17, 3)
-            people.append(
-                Person(box, float(row[55]), region.to_picture(marks[:, [1, 0]]), marks[:, 2].copy())
-            )
-        return people
+            people.append(Person(box, float(row[55]), marks[:, [1, 0]] * scale, marks[:, 2].copy()))
+        return Scene(people, np.concatenate([mean[0], maximum[0]]))

@@ -88,3 +88,15 @@ def letterbox(image: Image.Image, size: int, *, centred: bool) -> tuple[Pixels, 
     canvas[y : y + height, x : x + width] = np.asarray(small)
     step = long / size
     return canvas, Region((size / 2 - x) * step, (size / 2 - y) * step, float(long))
+
+
+def fitted(image: Image.Image, long: int, cell: int) -> tuple[Pixels, tuple[int, int]]:
+    """The whole picture with a longer side of `long`, black added at the right and below up to multiples of `cell`; and
+    how many rows and columns of cells the picture covers."""
+    scale = long / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    small = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    rows, columns = -(-height // cell), -(-width // cell)
+    canvas = np.zeros((rows * cell, columns * cell, 3), np.uint8)
+    canvas[:height, :width] = np.asarray(small)
+    return canvas, (rows, columns)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from screentest.detection.lazy import lazy
 from screentest.detection.vision.blendshapes import Blendshapes
+from screentest.detection.vision.blur import BlurNet
 from screentest.detection.vision.bodies import BodyDetector
 from screentest.detection.vision.faces import FaceDetector
 from screentest.detection.vision.hands import HandDetector
 from screentest.detection.vision.mesh import FaceMesh
 from screentest.detection.vision.occlusion import OcclusionNet
 from screentest.detection.vision.poses import PoseDetector
+from screentest.detection.vision.scene import SceneHeads
 
 
 class Networks:
@@ -49,6 +51,16 @@ class Networks:
     def occlusion(self) -> OcclusionNet:
         """What covers a face."""
         return OcclusionNet()
+
+    @lazy
+    def scene(self) -> SceneHeads:
+        """What the picture shows as a whole."""
+        return SceneHeads()
+
+    @lazy
+    def blur(self) -> BlurNet:
+        """How blurred a face is."""
+        return BlurNet()
 
     def open(self) -> None:
         """Open every network now.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +36,25 @@ class Network:
         # More threads bring nothing at these sizes; Lambda and the worker pool scale by process and thread instead.
         self._interpreter = Interpreter(model_path=str(path), num_threads=1)
         self._interpreter.allocate_tensors()
-        self._input: int = self._interpreter.get_input_details()[0]["index"]
+        self._inputs: list[int] = [i["index"] for i in self._interpreter.get_input_details()]
+        self._shape: tuple[int, ...] | None = None
         self._outputs: list[int] = [o["index"] for o in self._interpreter.get_output_details()]
 
     def __call__(self, tensor: npt.NDArray[Any], *wanted: int) -> list[Array]:
         """Run once; the outputs numbered in `wanted`, in the file's order, or all of them, as copies."""
-        self._interpreter.set_tensor(self._input, tensor)
+        return self.run((tensor,), *wanted)
+
+    def fit(self, shape: tuple[int, ...]) -> None:
+        """Give the first input another shape: of networks that take any. Costs a millisecond where it is another."""
+        if shape != self._shape:
+            self._interpreter.resize_tensor_input(self._inputs[0], shape)
+            self._interpreter.allocate_tensors()
+            self._shape = shape
+
+    def run(self, tensors: Sequence[npt.NDArray[Any]], *wanted: int) -> list[Array]:
+        """As calling it, for a network of several inputs, given in the file's order."""
+        for index, tensor in zip(self._inputs, tensors, strict=True):
+            self._interpreter.set_tensor(index, tensor)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(self._outputs[i]) for i in wanted or range(len(self._outputs))]
 
@@ -47,3 +62,8 @@ class Network:
 def sigmoid(values: Array) -> Array:
     """Logistic function, safe for large logits."""
     return np.asarray(1 / (1 + np.exp(-np.clip(values, -80, 80))), np.float32)
+
+
+def probability(odds: float) -> float:
+    """Of log-odds."""
+    return 1 / (1 + math.exp(-min(max(odds, -80.0), 80.0)))

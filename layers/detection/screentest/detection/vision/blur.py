@@ -1,0 +1,64 @@
+"""How blurred a face is: a small network of our own over the sizes of its edges at four octaves (training/sharpness).
+
+Sharp faces were shrunk, enlarged, defocused, shaken, denoised and compressed by known amounts; it learnt the amount.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from screentest.detection.errors import WeightsMissing
+from screentest.detection.vision.runtime import WEIGHTS, Array
+
+_PLACES = ((36, 100, 26, 102), (40, 68, 26, 102), (68, 100, 36, 92))
+"""Rows and columns of the levelled face of 128 pixels: brows to mouth, the eyes, nose and mouth."""
+_OCTAVES = (1, 2, 4, 8)
+_PERCENTILES = (50, 90, 98)
+_FLOOR = 0.25
+"""Of 255: below, differences are rounding."""
+
+
+def _averaged(values: Array, size: int) -> Array:
+    """Means of `size` x `size` values, where all of them are inside."""
+    sums = np.cumsum(np.pad(values, ((1, 0), (0, 0))), 0, dtype=np.float64)
+    rows = (sums[size:] - sums[:-size]) / size
+    sums = np.cumsum(np.pad(rows, ((0, 0), (1, 0))), 1)
+    return np.asarray((sums[:, size:] - sums[:, :-size]) / size, np.float32)
+
+
+def edges(face: Array) -> Array:
+    """Of a levelled face, luma `(128, 128)`: logarithms of how large first and second differences are at each octave
+    against those at the coarsest, by place and axis, `(150,)`."""
+    out: list[Array] = []
+    for top, bottom, left, right in _PLACES:
+        for axis in (0, 1):
+            part = face[top:bottom, left:right] if axis == 0 else face[top:bottom, left:right].T
+            sizes: list[Array] = []
+            for octave in _OCTAVES:
+                y = _averaged(part, octave)
+                first = np.abs(y[octave:] - y[:-octave])
+                second = np.abs(y[2 * octave :] - 2 * y[octave:-octave] + y[: -2 * octave])
+                sizes += [np.percentile(first, _PERCENTILES), np.percentile(second, _PERCENTILES)]
+            logarithms = np.log(np.concatenate(sizes) + _FLOOR)
+            coarsest = logarithms[-5:-4]
+            out += [logarithms - coarsest, coarsest]
+    return np.concatenate(out).astype(np.float32)
+
+
+class BlurNet:
+    """The network."""
+
+    def __init__(self) -> None:
+        path = WEIGHTS / "face_blur.npz"
+        if not path.is_file():
+            raise WeightsMissing(path)
+        with np.load(path) as data:
+            self._hidden: tuple[Array, Array] = data["hidden"], data["hidden_bias"]
+            self._out: tuple[Array, Array] = data["out"], data["out_bias"]
+
+    def __call__(self, face: Array) -> float:
+        """Standard deviation of the blur in hundredths of the face's width, of a levelled face, luma `(128, 128)`."""
+        hidden = np.maximum(edges(face) @ self._hidden[0] + self._hidden[1], 0)
+        return math.exp(float((hidden @ self._out[0] + self._out[1]).item()))
