@@ -61,6 +61,11 @@ weights: $(VENV)/.installed
 TARGET := $(if $(HOST),host,lambda)
 ARTEFACTS_lambda := .aws-sam/build
 ARTEFACTS_host := .aws-sam/host
+# The processor of the deployment target. x86_64 is what the tests run; on Lambda's arm64 LiteRT may not find its fast
+# kernels (docs/deploy.md).
+ARCH ?= x86_64
+ARCH_lambda := $(ARCH)
+ARCH_host := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 PARTS := template.yaml layers/artefact.mk $(shell find layers functions -type f \( -name '*.py' -o -name '*.txt' -o -name '*.json' -o -name Makefile \
 	-o -name '*.tflite' -o -name '*.npz' -o -name '*.yaml' -o -name '*.html' \) -not -path '*/__pycache__/*')
 
@@ -68,14 +73,21 @@ PARTS := template.yaml layers/artefact.mk $(shell find layers functions -type f 
 build: .aws-sam/$(TARGET).built ## Build the functions and layers (HOST=1: for this machine)
 
 # SAM's cache knows a layer's own folder alone: what else goes into one empties it.
-.PRECIOUS: .aws-sam/%.cache/.fresh
-.aws-sam/%.cache/.fresh: layers/artefact.mk $(VENV)/.installed
+.PRECIOUS: .aws-sam/%.cache/.fresh .aws-sam/%.arch
+.aws-sam/%.cache/.fresh: layers/artefact.mk $(VENV)/.installed .aws-sam/%.arch
 	@rm -rf $(@D) && mkdir -p $(@D) && touch $@
 
+.PHONY: FORCE
+.aws-sam/%.arch: FORCE
+	@mkdir -p $(@D); echo $(ARCH_$*) | cmp -s - $@ || echo $(ARCH_$*) >$@
+
+# What is built runs on one processor alone, so its template offers no other: CloudFormation refuses one from an earlier answer.
 .aws-sam/%.built: $(PARTS) .aws-sam/%.cache/.fresh | weights
 	@echo "building $(ARTEFACTS_$*)"
-	@TARGET=$* $(SAM) build --template template.yaml --build-dir $(ARTEFACTS_$*) --cached --cache-dir .aws-sam/$*.cache \
-		>.aws-sam/$*.log 2>&1 || { cat .aws-sam/$*.log; exit 1; }
+	@TARGET=$* ARCH=$(ARCH_$*) $(SAM) build --template template.yaml --build-dir $(ARTEFACTS_$*) --cached \
+		--cache-dir .aws-sam/$*.cache --parameter-overrides Architecture=$(ARCH_$*) >.aws-sam/$*.log 2>&1 || { cat .aws-sam/$*.log; exit 1; }
+	@sed -i.bak -e '/^  Architecture:$$/,/^  [A-Z]/{s/Default: .*/Default: $(ARCH_$*)/;/^ *- \(x86_64\|arm64\)$$/{/- $(ARCH_$*)$$/!d;};}' \
+		$(ARTEFACTS_$*)/template.yaml && rm $(ARTEFACTS_$*)/template.yaml.bak
 	@grep -h 'without bytecode' .aws-sam/$*.log || true
 	@touch $@
 
@@ -135,8 +147,10 @@ soak: setup $(HOST_BUILD) ## Ten thousand uploads with every kind of trouble (AR
 fuzz: setup $(HOST_BUILD) ## Full-size fuzzing
 	@SCREENTEST_FULL=1 $(BIN)/pytest tests/fuzz $(ARGS)
 
-deploy: build ## Deploy to AWS, asking for the parameters
-	@$(SAM) deploy --guided --template-file $(ARTEFACTS_lambda)/template.yaml
+# Answers are remembered in a file of your own, which begins as a copy of samconfig.toml: `git pull` never meets them.
+deploy: build ## Deploy to AWS, asking for the parameters (ARCH=arm64: on that processor)
+	@test -f samconfig.local.toml || cp samconfig.toml samconfig.local.toml
+	@$(SAM) deploy --guided --config-file '$(CURDIR)/samconfig.local.toml'
 
 # Its own exit status is 1 for advisories and 2 where pins were not audited; make's is 2 for both.
 .PHONY: audit

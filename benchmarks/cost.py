@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/cost.py
 
 Counts of calls are asserted by the tests of the pipeline; times and memory come from benchmarks/cold_start.py and the
-function's own report lines; prices are AWS's published list prices for us-east-1, noted down by hand without a price
-list at hand and without the free tier: check them before a budget depends on them.
+function's own report lines; prices are AWS's published list prices for us-east-1 on x86_64, noted down by hand without
+a price list at hand and without the free tier: check them before a budget depends on them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 PRICES_AS_OF = "2026-11"
 MILLION = 1e6
 
-LAMBDA_GB_SECOND, LAMBDA_REQUEST = 0.0000133334, 0.20 / MILLION
+LAMBDA_GB_SECOND, LAMBDA_REQUEST = 0.0000166667, 0.20 / MILLION
 SQS_REQUEST = 0.40 / MILLION
 DYNAMODB_WRITE = 0.625 / MILLION
 S3_PUT, S3_GET = 0.005 / 1000, 0.0004 / 1000

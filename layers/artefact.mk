@@ -1,14 +1,15 @@
-# How a layer or function is packed for `sam build`. Without further settings: for AWS Lambda (python3.13 on arm64),
-# from any Python 3.11 or newer that has pip, without Docker and without a compiler. TARGET=host packs for the Python
-# and the processor at hand, which the local stack and the runtime interface emulator need.
+# How a layer or function is packed for `sam build`. Without further settings: for AWS Lambda (python3.13 on x86_64; with
+# ARCH=arm64 on that), from any Python 3.11 or newer that has pip, without Docker and without a compiler. TARGET=host packs
+# for the Python and the processor at hand, which the local stack and the runtime interface emulator need.
 PYTHON ?= python3
 TARGET ?= lambda
+ARCH ?= x86_64
 RUNTIME := 3.13
 HERE := $(dir $(abspath $(firstword $(MAKEFILE_LIST))))
 
 # LiteRT's arm64 wheels are tagged manylinux_2_27 alone; pip does not derive older tags from the newest. The runtime's
 # glibc is 2.34.
-PIP_PLATFORM := $(foreach tag,manylinux_2_34 manylinux_2_28 manylinux_2_27 manylinux_2_17 manylinux2014,--platform $(tag)_aarch64)
+PIP_PLATFORM := $(foreach tag,manylinux_2_34 manylinux_2_28 manylinux_2_27 manylinux_2_17 manylinux2014,--platform $(tag)_$(subst arm64,aarch64,$(ARCH)))
 PIP_lambda := --python-version $(RUNTIME) --implementation cp $(PIP_PLATFORM)
 PIP_host :=
 

@@ -14,8 +14,8 @@ from screentest.aws import translated
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-GB_SECOND: Final = 0.0000133334
-"""Lambda on arm64 (aws.amazon.com/lambda/pricing)."""
+GB_SECOND: Final = 0.0000166667
+"""Lambda on x86_64 (aws.amazon.com/lambda/pricing)."""
 
 INVOCATION: Final = 0.20e-6
 """Lambda, a request."""

@@ -229,7 +229,7 @@ def test_only_the_api_has_an_alias_and_a_snapshot() -> None:
 def test_functions_run_where_the_artefacts_are_built_for(template: dict[str, Any]) -> None:
     for function in resources(template, "AWS::Lambda::Function").values():
         assert function["Runtime"] == "python3.13"
-        assert function["Architectures"] == ["arm64"]
+        assert function["Architectures"] == ["x86_64"]
         assert function["Handler"] == "app.handler"
 
 
