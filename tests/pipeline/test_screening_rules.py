@@ -531,6 +531,7 @@ def test_a_notice_as_documented() -> None:
     assert "What to do:" in notice.email
     assert "code" not in notices.notice(decided(ref()), "us-east-1").attributes
     assert "console.amazonaws.cn" in notices.notice(reject(), "cn-north-1").email
+    assert "console.amazonaws-us-gov.com" in notices.notice(reject(), "us-gov-west-1").email
 
 
 @given(keys, st.text(max_size=300), st.text(min_size=1, max_size=100))

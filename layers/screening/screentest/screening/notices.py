@@ -14,6 +14,9 @@ from screentest.screening.models import NO_VERSION, Verdict
 from screentest.screening.reasons import explain
 from screentest.screening.records import Item, Record
 
+_CONSOLES: Final = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
+"""The console of a partition, by how its regions begin."""
+
 SUBJECT: Final = "Screentest: a picture needs attention"
 """Fixed and ASCII: a subject made of keys could be refused by SNS, or be used to write mails in our name."""
 
@@ -94,7 +97,10 @@ def untagged(record: Record, region: str, failure: ScreeningError) -> Notice:
 
 def console_link(item: Item, region: str) -> str:
     """The object in the S3 console."""
-    domain = "console.amazonaws.cn" if region.startswith("cn-") else "console.aws.amazon.com"
+    domain = next(
+        (address for prefix, address in _CONSOLES.items() if region.startswith(prefix)),
+        "console.aws.amazon.com",
+    )
     version = f"&versionId={quote(item['version_id'], safe='')}" if item.get("version_id") else ""
     return (
         f"https://{domain}/s3/object/{quote(str(item['bucket']), safe='')}"
