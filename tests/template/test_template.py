@@ -338,6 +338,16 @@ def test_no_role_has_a_wildcard(template: dict[str, Any]) -> None:
                         )
 
 
+def test_every_role_keeps_to_the_organisation_s_boundary_and_path() -> None:
+    wanted = {"PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/b", "RolePath": "/teams/"}
+    for name, role in resources(effective(EVERYTHING | wanted), "AWS::IAM::Role").items():
+        assert role["PermissionsBoundary"] == wanted["PermissionsBoundaryArn"], name
+        assert role["Path"] == wanted["RolePath"], name
+    assert not any(
+        "PermissionsBoundary" in role for role in resources(effective(), "AWS::IAM::Role").values()
+    )
+
+
 def test_roles_are_assumed_by_the_service_they_are_for(template: dict[str, Any]) -> None:
     wanted = {
         "ScreenFunctionRole": "lambda.amazonaws.com",
