@@ -54,12 +54,19 @@ def source() -> Template:
 
 @functools.cache
 def _transformed() -> str:
+    return json.dumps(packaged("one.zip"))
+
+
+def packaged(layers: str) -> Template:
+    """What the SAM transform makes of it where every layer's content is this file."""
     template = source()
     for resource in template["Resources"].values():
         if resource["Type"] in ARTEFACT:
-            resource["Properties"][ARTEFACT[resource["Type"]]] = "s3://artefacts/one.zip"
+            file = layers if resource["Type"] == "AWS::Serverless::LayerVersion" else "one.zip"
+            resource["Properties"][ARTEFACT[resource["Type"]]] = f"s3://artefacts/{file}"
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-    return json.dumps(transform(template, {}, _NoManagedPolicies()))
+    made: Template = transform(template, {}, _NoManagedPolicies())
+    return made
 
 
 def transformed() -> Template:

@@ -16,6 +16,7 @@ from template.cloudformation import (
     REPOSITORY,
     as_list,
     effective,
+    packaged,
     resources,
     source,
     statements,
@@ -224,6 +225,21 @@ def test_only_the_api_has_an_alias_and_a_snapshot() -> None:
     assert {name for name, body in functions.items() if "SnapStart" in body} == {"ApiFunction"}
     (version,) = resources(template, "AWS::Lambda::Version").values()
     assert "DetectionApi" in json.dumps(version["Description"])
+
+
+def test_an_upgrade_of_the_layers_alone_publishes_a_version_of_the_detection_api() -> None:
+    """A version is replaced where its description changes, and with it what `live` points at."""
+
+    def description(layers: str) -> tuple[str, object]:
+        ((name, version),) = resources(packaged(layers), "AWS::Lambda::Version").items()
+        return name, version["Description"]
+
+    before, after = description("one.zip"), description("two.zip")
+    assert before != after
+    layers = {"Screening", "Detection"}
+    assert layers <= set(before[1]["Fn::Sub"][1])
+    for layer in layers:
+        assert before[1]["Fn::Sub"][1][layer] != after[1]["Fn::Sub"][1][layer]
 
 
 def test_functions_run_where_the_artefacts_are_built_for(template: dict[str, Any]) -> None:
