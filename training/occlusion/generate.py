@@ -25,7 +25,7 @@ import occluders as o
 import samples as s
 from repositories import SOURCES
 
-from benchmarks.accuracy import HELD_OUT
+from benchmarks.accuracy import HELD_OUT, RESERVED
 
 SHARD = 6000
 SHARE = {
@@ -104,7 +104,7 @@ def main() -> None:
             known: Known = {}
             if name == "portraits":
                 tags = set(json.loads(data["tags"][i]))
-                if data["repositories"][i] in HELD_OUT or tags & {"derived", "profile"}:
+                if data["repositories"][i] in HELD_OUT | RESERVED or tags & {"derived", "profile"}:
                     continue
                 known = annotated(tags)
             else:
