@@ -108,7 +108,7 @@ SUNGLASSES = Rule(
     "the eyes are not behind dark glasses",
     "sunglasses",
     Code.FULL_FACE,
-    "real ones 0.55 and more, good pictures up to 0.39",
+    "25 of 34 with sunglasses read more, 1 of 449 good pictures",
     at_most=t.SUNGLASSES_MAX,
     applies=FACE_VISIBLE,
 )
