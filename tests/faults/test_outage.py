@@ -12,9 +12,9 @@ from support.context import Context
 from screentest.screening import events
 from screentest.screening.errors import AccessDenied, ConfigurationError, StoreUnavailable
 from screentest.screening.models import ObjectRef, Screening
+from screentest.screening.progress import Attempt
 from screentest.screening.queue import REDRIVEN_ATTRIBUTE
 from screentest.screening.records import seconds, timestamp
-from screentest.screening.screen import Attempt
 
 from . import world as w
 from .world import Fate, Function, World

@@ -16,8 +16,9 @@ from screentest.screening import events, records
 from screentest.screening.errors import ObjectGone, ScreeningError, UnreadableEvent
 from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict
 from screentest.screening.outcomes import outcome
+from screentest.screening.progress import Attempt
 from screentest.screening.records import RescreenPolicy
-from screentest.screening.screen import Attempt, Report, Screener
+from screentest.screening.screen import Report, Screener
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.s3_batch_operation_event import S3BatchOperationEvent

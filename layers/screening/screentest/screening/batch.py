@@ -17,10 +17,11 @@ from typing import Any, Final, Protocol
 from screentest.screening import events
 from screentest.screening.errors import Busy, OutOfTime, ScreeningError, StoreUnavailable, UnreadableEvent
 from screentest.screening.models import NO_VERSION, ObjectRef, Trigger, Verdict, is_later
+from screentest.screening.progress import Attempt
 from screentest.screening.queue import CODE_ATTRIBUTE, REDRIVEN_ATTRIBUTE, UploadQueue
 from screentest.screening.records import Item, RescreenPolicy, timestamp
 from screentest.screening.retry import Backoff
-from screentest.screening.screen import Attempt, Report, Screener
+from screentest.screening.screen import Report, Screener
 from screentest.screening.telemetry import Telemetry
 
 THREADS: Final = 10

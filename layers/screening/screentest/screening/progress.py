@@ -1,4 +1,4 @@
-"""How far one screening of a delivery has come: one frozen type for each state.
+"""A delivery, and how far one of its screenings has come: one frozen type for each state.
 
 Claimed ──► Judged ──► Stored          decided by this delivery
 Found                                  decided by an earlier one
@@ -8,11 +8,34 @@ Failed                                 to be tried again
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from screentest.screening.errors import ScreeningError
 from screentest.screening.models import Screening
-from screentest.screening.records import Record, Result
+from screentest.screening.records import Record, RescreenPolicy, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Circumstances of one delivery.
+
+    Attributes:
+        final_attempt: the message is about to go to the dead-letter queue: decide without asking the detector.
+        ignore_lease: no delivery follows: do not wait for another worker either.
+        will_be_redelivered: what is put back comes again.
+        rescreen: stored verdicts to replace.
+        remaining: seconds until the function is stopped.
+        dead_letter: sends the message to the dead-letter queue now; None where there is no message.
+    """
+
+    final_attempt: bool = False
+    ignore_lease: bool = False
+    will_be_redelivered: bool = True
+    rescreen: RescreenPolicy | None = None
+    remaining: Callable[[], float] = lambda: math.inf
+    dead_letter: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,29 +7,28 @@ publish and note. Without versions: a look before the record is written and one 
 
 from __future__ import annotations
 
-import math
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from screentest.screening import records, routes
-from screentest.screening.announcing import SETTLING, Announcer
+from screentest.screening.announcing import Announcer
 from screentest.screening.breaker import Breaker
+from screentest.screening.claiming import Claims
 from screentest.screening.errors import (
     AccessDenied,
     Busy,
     Crashed,
     ObjectGone,
     ScreeningError,
-    StoreUnavailable,
 )
 from screentest.screening.judging import Judge
 from screentest.screening.models import ObjectRef, Screening, Verdict
 from screentest.screening.outcomes import outcome
 from screentest.screening.ports import Detector, Objects, Signer, Table, Telemetry, Topic
 from screentest.screening.progress import (
+    Attempt,
     Claimed,
     Failed,
     Found,
@@ -43,10 +42,8 @@ from screentest.screening.progress import (
 from screentest.screening.records import (
     NOT_ATTEMPTED,
     Cause,
-    ClaimState,
     Item,
     Record,
-    RescreenPolicy,
     Result,
 )
 from screentest.screening.routes import Routes
@@ -54,32 +51,6 @@ from screentest.screening.tagging import Tagging
 
 MAX_CRASHES: Final = 3
 """Attempts that may crash before the picture is held to be the cause."""
-
-
-STORE_DOUBT: Final = 900.0
-"""Seconds after a failure of the table in which crashes are not held against a picture: a lease that the table did not
-take back looks like one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """Circumstances of one delivery.
-
-    Attributes:
-        final_attempt: the message is about to go to the dead-letter queue: decide without asking the detector.
-        ignore_lease: no delivery follows: do not wait for another worker either.
-        will_be_redelivered: what is put back comes again.
-        rescreen: stored verdicts to replace.
-        remaining: seconds until the function is stopped.
-        dead_letter: sends the message to the dead-letter queue now; None where there is no message.
-    """
-
-    final_attempt: bool = False
-    ignore_lease: bool = False
-    will_be_redelivered: bool = True
-    rescreen: RescreenPolicy | None = None
-    remaining: Callable[[], float] = lambda: math.inf
-    dead_letter: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,31 +76,6 @@ class Report:
     def has_error(self) -> bool:
         """Whether a screening ended in an `error` that an operator has to look at."""
         return any(record.result is not None and record.result.is_failure for record in self.records)
-
-
-class _Unreleased:
-    """Leases that this process could not give back, because the table was not there to take them. Safe to share between
-    threads; the oldest are forgotten."""
-
-    LIMIT = 1000
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._records: dict[tuple[str, str, float], Record] = {}
-
-    def add(self, claim: Record, released: Record) -> None:
-        with self._lock:
-            while len(self._records) >= self.LIMIT:
-                del self._records[next(iter(self._records))]
-            self._records[self._key(claim)] = released
-
-    def get(self, seen: Record) -> Record | None:
-        return self._records.get(self._key(seen)) if seen.crashed else None
-
-    @staticmethod
-    def _key(record: Record) -> tuple[str, str, float]:
-        stored = records.key(record.ref, record.screening)
-        return stored["object"], stored["screening"], record.lease.until if record.lease else 0.0
 
 
 class Screener:
@@ -171,11 +117,9 @@ class Screener:
         self._telemetry = telemetry
         self._allow_object_routes = allow_object_routes
         self._detector_name = detector_name
-        self._days = days
         self._stopwatch = stopwatch
         self._judge = Judge(detector, signer, objects, breaker or Breaker())
-        self._unreleased = _Unreleased()
-        self._table_failed_at = -math.inf
+        self._claims = Claims(table, objects, telemetry, days, clock)
         self._announcer = Announcer(topic, table, region, notify_on, clock)
 
     def screen(self, ref: ObjectRef, attempt: Attempt | None = None) -> Report:
@@ -251,7 +195,7 @@ class Screener:
         that a crash costs one detector call and not all; the last one is stored after the tags are read."""
         steps: list[Progress] = []
         for screening in screenings:
-            claim = self._claim(ref, screening, attempt)
+            claim = self._claims.claim(ref, screening, attempt)
             if isinstance(claim, Claimed):
                 steps = [self._stored(ref, step) for step in steps]
                 steps.append(self._judged(ref, claim, tagging, attempt))
@@ -260,51 +204,6 @@ class Screener:
             if isinstance(steps[-1], Superseded):
                 break
         return steps
-
-    def _claim(
-        self, ref: ObjectRef, screening: Screening, attempt: Attempt
-    ) -> Claimed | Found | Superseded | Failed:
-        now = self.clock()
-        try:
-            claim = records.claimed(None, ref, screening, now=now, days=self._days)
-            seen = self.table.create(claim)
-            if seen is None:
-                return Claimed(screening, claim)
-            state = self._state(seen, ref, now, attempt)
-            if state is ClaimState.DUPLICATE:
-                return Found(screening, seen)
-            if state is ClaimState.STALE:
-                return Superseded(screening)
-            if state is ClaimState.BUSY:
-                until = seen.lease.until if seen.lease else now
-                raise Busy(
-                    "another delivery is at work on this upload", retry_after=max(1.0, until - now + 1)
-                )
-            known = self._unreleased.get(seen) or seen
-            claim = records.claimed(known, ref, screening, now=now, days=self._days)
-            if not self.table.replace(claim, seen):
-                raise Busy("another delivery was quicker", retry_after=SETTLING)
-        except ScreeningError as error:
-            self._telemetry.failed(ref, screening, error)
-            if isinstance(error, StoreUnavailable):
-                self._table_failed_at = self.clock()
-            return Failed(screening, error)
-        return Claimed(screening, claim, known)
-
-    def _state(self, seen: Record, ref: ObjectRef, now: float, attempt: Attempt) -> ClaimState:
-        state = records.claim_state(seen, ref, now, attempt.rescreen)
-        if state is ClaimState.UNCLEAR:
-            try:
-                there = self.objects.head(ref)
-            except ObjectGone:
-                return ClaimState.STALE
-            return ClaimState.NEWER if there.etag == ref.etag else ClaimState.STALE
-        if state is ClaimState.BUSY and attempt.ignore_lease:
-            return ClaimState.TAKEOVER
-        if state is ClaimState.TAKEOVER and attempt.final_attempt and seen.lease is None:
-            # The detector would not be asked anew: the stored error is final.
-            return ClaimState.DUPLICATE
-        return state
 
     def _judged(
         self, ref: ObjectRef, claimed: Claimed, tagging: Tagging, attempt: Attempt
@@ -318,7 +217,7 @@ class Screener:
         except ScreeningError as error:
             self._telemetry.failed(ref, screening, error)
             if outcome(error).retried and not outcome(error).recorded:
-                self._release(ref, screening, claim, error)
+                self._claims.release(ref, screening, claim, error)
                 return Failed(screening, error, claim)
             result = self._error(error.code, error.message, request_id=getattr(error, "request_id", None))
             if isinstance(error, ObjectGone):
@@ -330,14 +229,13 @@ class Screener:
             return Judged(screening, claim.decided(result, is_retried=failure is not None), claim, failure)
         except Exception:
             # A defect, not a crash: the lease must not run out as that of one.
-            self._release(ref, screening, claim, ScreeningError("a defect of the function"))
+            self._claims.release(ref, screening, claim, ScreeningError("a defect of the function"))
             raise
 
     def _asked(self, ref: ObjectRef, claimed: Claimed, tagging: Tagging, attempt: Attempt) -> Judged:
         claim = claimed.claim
         result = claim.lease.answer if claim.lease else None
-        doubtful = self.clock() - self._table_failed_at < STORE_DOUBT
-        if result is None and claim.crashes >= MAX_CRASHES and not doubtful:
+        if result is None and claim.crashes >= MAX_CRASHES and not self._claims.are_doubtful:
             raise Crashed(f"the function died on each of {MAX_CRASHES} attempts at this picture")
         if result is None:
             started = self._stopwatch()
@@ -348,24 +246,6 @@ class Screener:
         last_modified = there.last_modified or claim.ref.last_modified
         confirmed = replace(claim, ref=replace(claim.ref, last_modified=last_modified))
         return Judged(claimed.screening, confirmed.decided(result), claim)
-
-    def _release(
-        self,
-        ref: ObjectRef,
-        screening: Screening,
-        claim: Record,
-        error: ScreeningError,
-        answer: Result | None = None,
-    ) -> None:
-        """Give the lease back with its cause, and with the detector's answer where that could not be stored."""
-        released = claim.released(error, self.clock(), answer)
-        try:
-            self.table.replace(released, claim)
-        except ScreeningError as second:
-            # The lease runs out by itself; this process at least knows that it did not crash.
-            self._table_failed_at = self.clock()
-            self._unreleased.add(claim, released)
-            self._telemetry.failed(ref, screening, second)
 
     def _error(self, code: str, message: str, **facts: Any) -> Result:
         return Result.of_error(code, message, now=self.clock(), **facts, **self._provenance)
@@ -410,7 +290,7 @@ class Screener:
                 answer = (
                     record.result if record.result and record.result.verdict is not Verdict.ERROR else None
                 )
-                self._release(ref, step.screening, step.claim, error, answer)
+                self._claims.release(ref, step.screening, step.claim, error, answer)
             return Failed(step.screening, error, step.claim)
         return Superseded(step.screening)
 
