@@ -37,6 +37,7 @@ def allowing(app: WSGIApplication, origins: Collection[str]) -> WSGIApplication:
         origin = str(environ.get("HTTP_ORIGIN", ""))
         more = [("Vary", "Origin")]
         if origin in origins:
+            del environ["HTTP_ORIGIN"]  # it may do what a page of our own may
             more += [("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", SHOWN)]
             if environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
                 more += [

@@ -7,12 +7,14 @@ as there are workers.
 
 from __future__ import annotations
 
+import copy
 import logging
 import signal
 import socket
 import sys
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -26,6 +28,7 @@ import waitress.channel
 import waitress.parser
 import waitress.server
 import waitress.task
+import waitress.utilities
 from waitress import wasyncore
 
 from screentest import cors, networks
@@ -33,7 +36,7 @@ from screentest.detection import ModelSpec, confined, models
 from screentest.detection.api import DetectionApi, Limits
 from screentest.detection.api import errors as api_errors
 from screentest.detection.api.fetch import HttpFetcher
-from screentest.detection.api.service import MAX_BODY_BYTES, VerdictStatus
+from screentest.detection.api.service import MAX_BODY_BYTES, MAX_UPLOAD_BYTES, PICTURES, VerdictStatus
 from screentest.detection.api.throttle import Hosts
 from screentest.detection.api.workers import WorkerProcesses, Workers
 from screentest.detection.api.wsgi import application
@@ -71,6 +74,9 @@ cores."""
 
 GRACE_SECONDS = 22.0
 """For requests in progress when the server is told to stop: the ten seconds of a download, and the ten after it."""
+
+UPLOADS = 12
+"""Pictures that arrive at a time: 20 MB each in memory, twice while a form is taken apart."""
 
 LINGER_SECONDS = 2.0
 """For a client to read a refusal that came before it had sent everything."""
@@ -265,6 +271,8 @@ class _ErrorTask(waitress.task.ErrorTask):  # type: ignore[misc]  # waitress car
         status = self.request.error.code
         if status == 413:
             error = api_errors.body_too_large()
+        elif status == _NoRoom.code:
+            error = api_errors.throttled()
         elif status == 500:
             error = api_errors.internal()
         else:
@@ -313,6 +321,35 @@ def _is_plain(request: Any) -> bool:
     return bool(request.version == "1.1" and plain)
 
 
+class _NoRoom(waitress.utilities.Error):  # type: ignore[misc]  # waitress carries no types
+    """As many pictures are on their way in as may be."""
+
+    code, reason = 429, "Too Many Requests"
+
+
+class _Uploads:
+    """Which requests may bring a picture: those with the key, so many at a time. Others keep the limit of 64 KiB."""
+
+    def __init__(self, api: DetectionApi, adj: Any) -> None:
+        self._api = api
+        self._open: weakref.WeakSet[Any] = weakref.WeakSet()  # a request that is done is gone
+        self.adj = copy.copy(adj)
+        self.adj.max_request_body_size = MAX_UPLOAD_BYTES + 1
+        self.adj.inbuf_overflow = MAX_UPLOAD_BYTES  # in memory: a read-only file system has no other place
+
+    def admit(self, request: Any) -> None:
+        """Raise the limit of a request, or refuse it for want of room."""
+        try:
+            self._api.authorise(request.headers.get("AUTHORIZATION", ""))
+        except api_errors.ApiError:
+            return
+        request.adj = self.adj
+        if len(self._open) >= UPLOADS:
+            request.error, request.completed = _NoRoom("pictures"), True
+        else:
+            self._open.add(request)
+
+
 class _Parser(waitress.parser.HTTPRequestParser):  # type: ignore[misc]  # waitress carries no types
     """Refuses what waitress's own parser stumbles over, and requests with two lengths, of which a proxy may believe the
     other one."""
@@ -324,6 +361,8 @@ class _Parser(waitress.parser.HTTPRequestParser):  # type: ignore[misc]  # waitr
             raise waitress.parser.ParsingError("a number or an address beyond reason") from error
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             raise waitress.parser.ParsingError("two lengths")
+        if self.command == "POST" and self.path.removesuffix("/") == PICTURES and self.error is None:
+            self.adj.uploads.admit(self)
 
 
 class _Channel(waitress.channel.HTTPChannel):  # type: ignore[misc]  # waitress carries no types
@@ -410,6 +449,7 @@ class Server:
             ident="screentest",
         )
         self._server.channel_class = _Channel
+        self._server.adj.uploads = _Uploads(api, self._server.adj)
         self._server.api = api
         address, self.port = listener.getsockname()[:2]
         self.url = f"http://[{address}]:{self.port}" if ":" in address else f"http://{address}:{self.port}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -41,6 +42,8 @@ def moto() -> Iterator[str]:
     """The address of moto's server: another implementation of AWS than the local stack's, for single services."""
     from moto.server import ThreadedMotoServer
 
+    # Else it writes each request to the standard error of whichever test started it.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

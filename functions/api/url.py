@@ -80,6 +80,7 @@ def to_request(event: Mapping[str, Any]) -> Request:
         path=unquote(event.get("rawPath") or "/"),
         headers={name.lower(): value for name, value in event.get("headers", {}).items()},
         body=base64.b64decode(body) if event.get("isBase64Encoded") else body.encode(),
+        query=event.get("rawQueryString") or "",
     )
 
 

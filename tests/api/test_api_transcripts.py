@@ -66,18 +66,20 @@ def test_the_transcripts_were_found() -> None:
     assert (
         sum(command.startswith("curl") for command, _ in COMMANDS)
         == DOCUMENT.read_text().count("$ curl")
-        == 13
+        == 15
     )
 
 
-def test_curl(addresses: dict[str, str]) -> None:
+def test_curl(addresses: dict[str, str], tmp_path: Path) -> None:
     if not shutil.which("curl"):
         pytest.skip("curl is not installed")
+    (tmp_path / "portrait.jpg").write_bytes(pictures.data("astronaut"))
     for command, expected in COMMANDS:
         if not command.startswith("curl"):
             continue
         done = subprocess.run(
             ["bash", "-c", localised(command, addresses)],
+            cwd=tmp_path,
             capture_output=True,
             check=True,
             timeout=60,

@@ -83,6 +83,11 @@ def key_wrong() -> ApiError:
     return ApiError(401, "InvalidApiKey", "Invalid API-key provided.", (("WWW-Authenticate", "Bearer"),))
 
 
+def another_origin() -> ApiError:
+    """A page of another origin sends a picture to a server that needs no key."""
+    return ApiError(403, "AccessDenied", "Access denied.")
+
+
 def asynchronous() -> ApiError:
     """`X-DashScope-Async: enable`: detectors answer synchronously only."""
     return ApiError(403, "AccessDenied", "current user api does not support asynchronous calls")

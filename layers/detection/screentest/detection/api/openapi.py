@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from screentest import detection
-from screentest.detection.api.service import HEALTH, OPENAPI
+from screentest.detection.api.service import HEALTH, OPENAPI, PICTURES
 from screentest.detection.models import BUILT_IN, ModelSpec
 
 _Json = dict[str, Any]
@@ -41,6 +41,7 @@ def document(models: Iterable[ModelSpec] = BUILT_IN) -> _Json:
         },
         "paths": {
             **{path: {"post": _operation(path, offered)} for path, offered in sorted(by_path.items())},
+            PICTURES: {"post": _pictures(models)},
             HEALTH: {"get": _health()},
             OPENAPI: {"get": _plain("openapi", "This document.", None)},
         },
@@ -72,6 +73,33 @@ def _operation(path: str, models: list[ModelSpec]) -> _Json:
         "summary": f"Judge one picture with {' or '.join(model.name for model in models)}.",
         "security": [{"key": []}, {}],
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
+        "responses": {
+            "200": _answer("The verdict: passed or rejected.", "Verdict"),
+            **{status: _answer(text, "Failure") for status, text in _ERRORS.items()},
+        },
+    }
+
+
+def _pictures(models: tuple[ModelSpec, ...]) -> _Json:
+    binary = {"type": "string", "format": "binary"}
+    form = {"type": "object", "required": ["picture"], "properties": {"picture": binary}}
+    return {
+        "operationId": "judgePicture",
+        "summary": "Judge a picture that comes with the request. Not of the retired service.",
+        "security": [{"key": []}, {}],
+        "parameters": [
+            {
+                "name": "model",
+                "in": "query",
+                "required": True,
+                "schema": {"enum": [model.name for model in models]},
+            },
+            {"name": "ratio", "in": "query", "schema": {"enum": ["1:1", "3:4"]}},
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"image/*": {"schema": binary}, "multipart/form-data": {"schema": form}},
+        },
         "responses": {
             "200": _answer("The verdict: passed or rejected.", "Verdict"),
             **{status: _answer(text, "Failure") for status, text in _ERRORS.items()},

@@ -10,11 +10,15 @@ import hashlib
 import hmac
 import json
 import logging
+import re
+import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 from screentest import detection
 from screentest.detection import errors as detection_errors
@@ -25,7 +29,7 @@ from screentest.detection.api.errors import ApiError
 from screentest.detection.api.throttle import Busy, Limits, Throttle
 from screentest.detection.codes import Code
 from screentest.detection.detector import too_large
-from screentest.detection.models import BUILT_IN, ModelSpec
+from screentest.detection.models import BUILT_IN, ModelSpec, full_name
 from screentest.detection.pictures import MAX_PIXELS, sniff
 
 if TYPE_CHECKING:
@@ -37,8 +41,16 @@ logger = logging.getLogger(__name__)
 HEALTH = "/healthz"
 OPENAPI = "/openapi.json"
 
+PICTURES = "/v1/pictures"
+"""Not of the retired service: takes the picture itself."""
+PAGE = ""
+"""A page to try it on: the path `/`."""
+
 MAX_BODY_BYTES = 64 * 1024
-"""Of a request: a URL and two names. Pictures are never sent in the body."""
+"""Of a request of the documented API: a URL and two names."""
+
+MAX_UPLOAD_BYTES = 20 * 1024 * 1024 + MAX_BODY_BYTES
+"""Of a request that brings its picture: the largest picture that would be fetched, and the form around it."""
 
 Detect = Callable[[bytes, ModelSpec, str], Answer]
 """Picture file, model and ratio to an answer, from any thread; raises `UnreadablePicture`."""
@@ -55,6 +67,7 @@ class Request:
     Attributes:
         method: upper case.
         path: percent-decoded, without the query.
+        query: as sent, without the question mark.
         headers: by lower-case name.
         body: whole.
     """
@@ -63,6 +76,7 @@ class Request:
     path: str
     headers: Mapping[str, str]
     body: bytes = b""
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +94,15 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """A request that was found valid: what to judge, and how."""
+    """A request that was found valid: what to judge, and how.
+
+    Attributes:
+        source: where the picture comes from, as logs may say it.
+    """
 
     model: ModelSpec
     ratio: str
-    url: ImageUrl
+    source: str
 
 
 @dataclass(slots=True)
@@ -142,6 +160,7 @@ class DetectionApi:
         """The answer to `request`. Never raises."""
         request_id, trace, start = self._request_id(), _Trace(), time.perf_counter()
         headers: tuple[tuple[str, str], ...] = ()
+        payload: _Json | bytes
         try:
             try:
                 status, payload = self._answer(request, request_id, trace)
@@ -175,8 +194,15 @@ class DetectionApi:
         payload = _failure(error.code, error.message, request_id)
         return _response(error.status, payload, request_id, error.headers, head=False)
 
-    def _answer(self, request: Request, request_id: str, trace: _Trace) -> tuple[int, _Json]:
+    def _answer(self, request: Request, request_id: str, trace: _Trace) -> tuple[int, _Json | bytes]:
         path = request.path.removesuffix("/")
+        if path == PAGE and request.method in {"GET", "HEAD"}:
+            return 200, _PAGE.read_bytes()
+        if path == PICTURES:
+            self._authorise(request)
+            if request.method != "POST":
+                raise errors.method_not_supported(request.method, "POST")
+            return self._judge_sent(request, request_id, trace)
         if path in {HEALTH, OPENAPI}:
             if request.method not in {"GET", "HEAD"}:
                 raise errors.method_not_supported(request.method, "GET, HEAD")
@@ -188,19 +214,27 @@ class DetectionApi:
             raise errors.method_not_supported(request.method, "POST")
         if request.headers.get("x-dashscope-async", "").strip().lower() == "enable":
             raise errors.asynchronous()
-        order = self._order(path, _json_object(request), trace)
-        return self._judge(order, request_id, trace)
+        order, url = self._order(path, _json_object(request), trace)
+        return self._judge(order, url, request_id, trace)
 
     def _authorise(self, request: Request) -> None:
+        self.authorise(request.headers.get("authorization", ""))
+
+    def authorise(self, authorization: str) -> None:
+        """Look at the header of that name.
+
+        Raises:
+            ApiError: it holds no key, or a wrong one.
+        """
         if self._key_digest is None:
             return
-        scheme, _, key = request.headers.get("authorization", "").strip().partition(" ")
+        scheme, _, key = authorization.strip().partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise errors.key_missing()
         if not hmac.compare_digest(_digest(key.strip()), self._key_digest):
             raise errors.key_wrong()
 
-    def _order(self, path: str, body: _Json, trace: _Trace) -> _Order:
+    def _order(self, path: str, body: _Json, trace: _Trace) -> tuple[_Order, ImageUrl]:
         """What the body asks for. Unknown fields are ignored.
 
         Raises:
@@ -225,20 +259,50 @@ class DetectionApi:
         url = given.get("image_url")
         if not isinstance(url, str):
             raise errors.image_url_missing(model.image_url_missing)
-        return _Order(model, _ratio(model, body.get("parameters")), self._fetcher.locate(url))
+        located = self._fetcher.locate(url)
+        return _Order(model, _ratio(model, body.get("parameters")), str(located)), located
 
-    def _judge(self, order: _Order, request_id: str, trace: _Trace) -> tuple[int, _Json]:
+    def _judge(self, order: _Order, url: ImageUrl, request_id: str, trace: _Trace) -> tuple[int, _Json]:
         try:
             with self._throttle.holding() as allowance:
                 with self._throttle.fetching():
-                    data = self._fetcher.fetch(order.url, allowance.take)
-                megabytes = order.model.max_megabytes
-                if megabytes is not None and len(data) > megabytes * 1024 * 1024:
-                    raise errors.picture_too_heavy(megabytes)
-                with self._throttle.waiting():
-                    output = self._output(data, order, trace)
+                    data = self._fetcher.fetch(url, allowance.take)
+                return self._judge_bytes(data, order, request_id, trace)
         except Busy:
             raise errors.throttled(self._throttle.refused()) from None
+
+    def _judge_sent(self, request: Request, request_id: str, trace: _Trace) -> tuple[int, _Json]:
+        if self._key_digest is None and _from_another_origin(request.headers):
+            # Forms travel across origins without being asked for: a page must not drive a server that needs no key.
+            raise errors.another_origin()
+        if len(request.body) > MAX_UPLOAD_BYTES:
+            raise errors.body_too_large()
+        try:
+            query = parse_qs(request.query, max_num_fields=20)
+        except ValueError:
+            raise errors.body_invalid() from None
+        name = query.get("model", [""])[0]
+        if not name:
+            raise errors.model_missing()
+        model = self._models.get(full_name(name)) or self._models.get(name)
+        if model is None:
+            raise errors.model_unknown()
+        trace.model = model.name
+        order = _Order(model, _ratio(model, {"ratio": query.get("ratio", [None])[0]}), "the request")
+        data = _picture_in(request)
+        try:
+            with self._throttle.holding() as allowance:
+                allowance.take(len(data))
+                return self._judge_bytes(data, order, request_id, trace)
+        except Busy:
+            raise errors.throttled(self._throttle.refused()) from None
+
+    def _judge_bytes(self, data: bytes, order: _Order, request_id: str, trace: _Trace) -> tuple[int, _Json]:
+        megabytes = order.model.max_megabytes
+        if megabytes is not None and len(data) > megabytes * 1024 * 1024:
+            raise errors.picture_too_heavy(megabytes)
+        with self._throttle.waiting():
+            output = self._output(data, order, trace)
         if trace.code != "-" and self._verdict_status == 400 and order.model.wire.codes:
             text = output.get("message") or output.get("reason") or ""
             return 400, _failure(trace.code, text, request_id)
@@ -254,7 +318,7 @@ class DetectionApi:
             trace.code = str(Code.RESOLUTION)
             return too_large(order.model, order.ratio).output()
         except detection_errors.UnreadablePicture as error:
-            logger.info("no picture from %s: %s", order.url, error)
+            logger.info("no picture from %s: %s", order.source, error)
             raise errors.url_invalid() from None
         except (detection_errors.WeightsMissing, detection_errors.DecoderUnavailable) as error:
             logger.error("%s", error)  # noqa: TRY400 - the sentence says what to do, a traceback would bury it
@@ -331,16 +395,65 @@ def _ratio(model: ModelSpec, parameters: object) -> str:
     return ratio
 
 
+def _from_another_origin(headers: Mapping[str, str]) -> bool:
+    origin = headers.get("origin", "")
+    return bool(origin) and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+
+
+def _picture_in(request: Request) -> bytes:
+    """The body, or the form's field `picture`.
+
+    Looked for by its marks alone: a parser of mail would make an object of each line of a picture.
+    """
+    kind, _, rest = request.headers.get("content-type", "").partition(";")
+    if kind.strip().lower() != "multipart/form-data":
+        return request.body
+    boundary = re.search(r'boundary="?([^";,]{1,70})"?', rest)
+    if boundary is None:
+        raise errors.body_invalid()
+    mark, body = b"--" + boundary[1].strip().encode("latin-1", "replace"), request.body
+    at = body.find(mark)
+    while at >= 0:
+        content = body.find(b"\r\n\r\n", at)
+        end = body.find(b"\r\n" + mark, content)
+        if min(content, end) < 0:
+            break
+        if _NAMED_PICTURE.search(body, at, min(content, at + _MAX_PART_HEAD)):
+            return body[content + 4 : end]
+        at = end + 2
+    raise errors.body_invalid()
+
+
+_NAMED_PICTURE = re.compile(
+    rb'(?i)\r\ncontent-disposition:[ \t]*form-data;[^\r\n]*[; \t]name="?picture"?[;\r \t]'
+)
+_MAX_PART_HEAD = 4096
+_PAGE = Path(__file__).with_name("page.html")
+_NONCE = b"NONCE"
+
+
 def _failure(code: str, text: str, request_id: str) -> _Json:
     return {"code": code, "message": text, "request_id": request_id}
 
 
 def _response(
-    status: int, payload: _Json, request_id: str, headers: tuple[tuple[str, str], ...], *, head: bool
+    status: int,
+    payload: _Json | bytes,
+    request_id: str,
+    headers: tuple[tuple[str, str], ...],
+    *,
+    head: bool,
 ) -> Response:
-    body = json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()
+    if isinstance(payload, bytes):
+        nonce = secrets.token_urlsafe(16)
+        body, kind = payload.replace(_NONCE, nonce.encode()), "text/html; charset=utf-8"
+        policy = f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src blob:; "
+        policy += "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        headers += (("Content-Security-Policy", policy),)
+    else:
+        body, kind = json.dumps(payload, separators=(",", ":"), allow_nan=False).encode(), "application/json"
     fixed = (
-        ("Content-Type", "application/json"),
+        ("Content-Type", kind),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
         ("X-Content-Type-Options", "nosniff"),

@@ -6,7 +6,13 @@ from collections.abc import Iterable
 from http.client import responses
 from typing import TYPE_CHECKING
 
-from screentest.detection.api.service import MAX_BODY_BYTES, DetectionApi, Request
+from screentest.detection.api.service import (
+    MAX_BODY_BYTES,
+    MAX_UPLOAD_BYTES,
+    PICTURES,
+    DetectionApi,
+    Request,
+)
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -31,15 +37,17 @@ def _request(environ: WSGIEnvironment) -> Request:
     }
     headers["content-type"] = str(environ.get("CONTENT_TYPE", ""))
     path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}" or "/"
-    return Request(str(environ["REQUEST_METHOD"]).upper(), path, headers, _body(environ))
+    most = MAX_UPLOAD_BYTES if path.removesuffix("/") == PICTURES else MAX_BODY_BYTES
+    method, query = str(environ["REQUEST_METHOD"]).upper(), str(environ.get("QUERY_STRING", ""))
+    return Request(method, path, headers, _body(environ, most), query)
 
 
-def _body(environ: WSGIEnvironment) -> bytes:
+def _body(environ: WSGIEnvironment, most: int) -> bytes:
     """At most one byte more than the API takes: it refuses what is longer."""
     stream = environ["wsgi.input"]
     length = environ.get("CONTENT_LENGTH") or ""
     if length.isdigit():
-        return bytes(stream.read(min(int(length), MAX_BODY_BYTES + 1)))
+        return bytes(stream.read(min(int(length), most + 1)))
     if environ.get("wsgi.input_terminated") or environ.get("HTTP_TRANSFER_ENCODING"):
-        return bytes(stream.read(MAX_BODY_BYTES + 1))
+        return bytes(stream.read(most + 1))
     return b""
