@@ -67,7 +67,7 @@ ARCH ?= x86_64
 ARCH_lambda := $(ARCH)
 ARCH_host := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 PARTS := template.yaml layers/artefact.mk $(shell find layers functions -type f \( -name '*.py' -o -name '*.txt' -o -name '*.json' -o -name Makefile \
-	-o -name '*.tflite' -o -name '*.npz' -o -name '*.yaml' -o -name '*.html' \) -not -path '*/__pycache__/*')
+	-o -name '*.tflite' -o -name '*.npz' -o -name '*.toml' -o -name '*.yaml' -o -name '*.html' \) -not -path '*/__pycache__/*')
 
 .PHONY: build
 build: .aws-sam/$(TARGET).built ## Build the functions and layers (HOST=1: for this machine)
@@ -83,6 +83,8 @@ build: .aws-sam/$(TARGET).built ## Build the functions and layers (HOST=1: for t
 
 # What is built runs on one processor alone, so its template offers no other: CloudFormation refuses one from an earlier answer.
 .aws-sam/%.built: $(PARTS) .aws-sam/%.cache/.fresh | weights
+	@for profile in $(wildcard layers/detection/screentest/detection/profiles/*.toml layers/detection/screentest/detection/profiles/*.json); \
+		do $(BIN)/screentest rules --profile $$profile >/dev/null || exit; done
 	@echo "building $(ARTEFACTS_$*)"
 	@TARGET=$* ARCH=$(ARCH_$*) $(SAM) build --template template.yaml --build-dir $(ARTEFACTS_$*) --cached \
 		--cache-dir .aws-sam/$*.cache --parameter-overrides Architecture=$(ARCH_$*) >.aws-sam/$*.log 2>&1 || { cat .aws-sam/$*.log; exit 1; }
