@@ -300,3 +300,10 @@ def test_every_rule_can_be_listed_with_its_own_limit():
     text = GOOD.partition("[[rules]]")[0] + "\n".join(lines)
     assert set(spec(text).framings[0].rules) == set(RULES.values())
     assert not set(EMO.framing("1:1").rules) - set(RULES.values())
+
+
+def test_words_of_one_rule_are_not_said_by_another() -> None:
+    text = 'name = "mine"\nanswers = "wan2.2-s2v"\nframing = "head"\n'
+    text += "".join(f'[[rules]]\nrule = "{rule}"\n' for rule in ("nobody", "mask", "sunglasses"))
+    said = refused(text + 'message = "Please take off your glasses."\n')
+    assert "line 10, rules[2].message: mask answers InvalidFile.FullFace too" in said

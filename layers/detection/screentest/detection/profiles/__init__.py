@@ -11,7 +11,7 @@ import json
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -208,6 +208,19 @@ def _problem(error: Any) -> str:
     return sentence[:1].lower() + sentence[1:]
 
 
+def _check_shared_codes(profile: Profile, rules: Mapping[str, Rule], refuse: _Refuse) -> None:
+    """Words belong to a code: those of one rule must not be put into another's mouth."""
+    worded = {applied.rule for applied in profile.rules if applied.message is not None}
+    for number, applied in enumerate(profile.rules):
+        code = rules[applied.rule].code
+        others = [rule.name for rule in rules.values() if rule.code == code and rule.name not in worded]
+        if applied.message is not None and others:
+            raise refuse(
+                ("rules", number, "message"),
+                f"{others[0]} answers {code} too, and would say the same: give this rule a code of its own",
+            )
+
+
 def _spec(profile: Profile, refuse: _Refuse, known: Iterable[ModelSpec]) -> ModelSpec:
     taken = {name for model in known for name in (model.name, model.short)}
     if profile.name in taken:
@@ -247,6 +260,7 @@ def _spec(profile: Profile, refuse: _Refuse, known: Iterable[ModelSpec]) -> Mode
         raise refuse(("rules",), f"a portrait is of a person: list {catalogue.NOBODY.name}")
     for rule in FRAMINGS[profile.framing]:
         rules.setdefault(rule.name, rule)
+    _check_shared_codes(profile, rules, refuse)
     return ModelSpec(
         name=profile.name,
         short=profile.name,
