@@ -271,8 +271,8 @@ class _ErrorTask(waitress.task.ErrorTask):  # type: ignore[misc]  # waitress car
         status = self.request.error.code
         if status == 413:
             error = api_errors.body_too_large()
-        elif status == _NoRoom.code:
-            error = api_errors.throttled()
+        elif isinstance(self.request.error, _Refusal):
+            error = self.request.error.answer
         elif status == 500:
             error = api_errors.internal()
         else:
@@ -321,14 +321,17 @@ def _is_plain(request: Any) -> bool:
     return bool(request.version == "1.1" and plain)
 
 
-class _NoRoom(waitress.utilities.Error):  # type: ignore[misc]  # waitress carries no types
-    """As many pictures are on their way in as may be."""
+class _Refusal(waitress.utilities.Error):  # type: ignore[misc]  # waitress carries no types
+    """A request that is answered before its body is read."""
 
-    code, reason = 429, "Too Many Requests"
+    def __init__(self, answer: api_errors.ApiError) -> None:
+        super().__init__(answer.message)
+        self.answer = answer
+        self.code, self.reason = answer.status, responses[answer.status]
 
 
 class _Uploads:
-    """Which requests may bring a picture: those with the key, so many at a time. Others keep the limit of 64 KiB."""
+    """Which requests may bring a picture: those with the key, so many at a time."""
 
     def __init__(self, api: DetectionApi, adj: Any) -> None:
         self._api = api
@@ -338,14 +341,14 @@ class _Uploads:
         self.adj.inbuf_overflow = MAX_UPLOAD_BYTES  # in memory: a read-only file system has no other place
 
     def admit(self, request: Any) -> None:
-        """Raise the limit of a request, or refuse it for want of room."""
+        """Raise the limit of a request, or refuse it for want of a key or of room."""
+        request.adj = self.adj
         try:
             self._api.authorise(request.headers.get("AUTHORIZATION", ""))
-        except api_errors.ApiError:
-            return
-        request.adj = self.adj
-        if len(self._open) >= UPLOADS:
-            request.error, request.completed = _NoRoom("pictures"), True
+            if len(self._open) >= UPLOADS:
+                raise api_errors.throttled()
+        except api_errors.ApiError as error:
+            request.error, request.completed = _Refusal(error), True
         else:
             self._open.add(request)
 

@@ -77,7 +77,15 @@ def root(
 def main() -> None:
     """Entry point of the console script."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        # What was to be printed is lost, and exit status 1 would say that pictures were rejected.
+        sys.stdout = None  # or the interpreter tries once more
+        typer.echo(f"error: the output cannot be written: {error.strerror or error}", err=True)
+        sys.exit(2)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:

@@ -707,3 +707,20 @@ class TestExports:
             "screentest.xml",
             "screentest.sarif",
         }
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_output_that_cannot_be_written_is_no_rejection(form: list[str], tmp_path: Path) -> None:
+    picture = tmp_path / "portrait.jpg"
+    picture.write_bytes(pictures.data("waist_up"))
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "screentest", "check", picture, "--model", "emo", *form],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert "error: the output cannot be written" in done.stderr

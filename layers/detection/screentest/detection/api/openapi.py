@@ -24,6 +24,11 @@ _ERRORS = {
     "501": "The body has a transfer coding other than `chunked`; the connection is closed.",
 }
 
+_SENT_ERRORS = {
+    "403": "A page of another origin sent it to a server that needs no key.",
+    "413": "The request body is larger than a picture of 20 MiB and the form around it.",
+}
+
 
 def document(models: Iterable[ModelSpec] = BUILT_IN) -> _Json:
     """The document of a server that offers `models`, OpenAPI 3.1."""
@@ -102,7 +107,7 @@ def _pictures(models: tuple[ModelSpec, ...]) -> _Json:
         },
         "responses": {
             "200": _answer("The verdict: passed or rejected.", "Verdict"),
-            **{status: _answer(text, "Failure") for status, text in _ERRORS.items()},
+            **{status: _answer(text, "Failure") for status, text in (_ERRORS | _SENT_ERRORS).items()},
         },
     }
 
