@@ -28,6 +28,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.xdist_group(group))
 
 
+@pytest.fixture(autouse=True)
+def _no_log_to_the_output_of_an_earlier_test() -> None:
+    """A command that logs to standard error does so until its process ends, which here is that of other tests too: what
+    was captured is closed, and a log line to it would print a traceback into theirs."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if type(handler) is logging.StreamHandler and getattr(handler.stream, "closed", False):
+            root.removeHandler(handler)
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
     """The stack with its default parameters, roles enforced; shared, so use keys of your own."""
