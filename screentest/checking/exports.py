@@ -7,18 +7,22 @@ a notification of the tool. Files appear under their names when they are complet
 from __future__ import annotations
 
 import json
+import os
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from errno import EISDIR
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from urllib.parse import quote
 
 from screentest import detection
 from screentest.checking.judge import Judgement
 from screentest.checking.settings import CheckError, CheckSettings
-from screentest.checking.sources import is_object, is_url
-from screentest.checking.words import reason
+from screentest.checking.sources import is_object, is_url, without_query
+from screentest.checking.words import reason_of
 from screentest.reports.deciding import deciding
 from screentest.screening.reasons import Reason
 
@@ -36,24 +40,44 @@ class _Row:
 
 
 class Exports:
-    """Collects what was judged, and writes the files that were asked for."""
+    """Collects what was judged, and writes the files that were asked for. Use as a context manager."""
 
     def __init__(self, settings: CheckSettings) -> None:
         self._settings = settings
         self._rows: list[_Row] = []
 
+    def __enter__(self) -> Self:
+        """Open the files, so that one which cannot be written is refused before any picture is judged.
+
+        Raises:
+            CheckError: one cannot be written.
+        """
+        for path in self._files:
+            with _writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _part(path).touch()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for path in self._files:
+            with suppress(OSError):
+                _part(path).unlink(missing_ok=True)
+
+    @property
+    def _files(self) -> list[Path]:
+        return [path for path in (self._settings.junit, self._settings.sarif) if path is not None]
+
     def add(self, judgement: Judgement) -> None:
         """Keep what the files will say of one picture; never the picture, and nothing where no file is wanted."""
-        if self._settings.junit is None and self._settings.sarif is None:
+        if not self._files:
             return
-        settings, lang = self._settings, self._settings.lang or "en"
         code = judgement.code or ""
-        name = judgement.cause or code if judgement.verdict == "error" else code
-        words = reason(judgement.verdict, name, settings.model, lang, ratio=settings.shown_ratio)
-        measured = deciding(judgement.explanation, lang)
+        words = reason_of(judgement, self._settings)
+        measured = deciding(judgement.explanation, self._settings.lang or "en")
         sentence = f"{words.title}: {measured}" if measured else words.title
-        # A signed URL is a credential, and these files are passed on.
-        file = judgement.file.partition("?")[0] if is_url(judgement.file) else judgement.file
+        file = without_query(judgement.file)
         self._rows.append(_Row(file, judgement.verdict, code, sentence, words, judgement.milliseconds / 1000))
 
     def write(self) -> None:
@@ -175,11 +199,21 @@ def _xml(text: str) -> str:
     )
 
 
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
+
+
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
+    with _writing(path):
+        _part(path).write_text(text, encoding="utf-8")
+        _part(path).replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+        yield
     except OSError as error:
         raise CheckError(f"{path} cannot be written: {error.strerror or error}; name another file") from error

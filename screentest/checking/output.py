@@ -13,7 +13,8 @@ from rich.text import Text
 
 from screentest.checking.judge import Judgement
 from screentest.checking.settings import CheckSettings
-from screentest.checking.words import reason
+from screentest.checking.sources import without_query
+from screentest.checking.words import reason_of
 from screentest.display import VERDICT_STYLES
 from screentest.reports.deciding import deciding, with_unit
 from screentest.screening.contract import Decision
@@ -57,8 +58,13 @@ class JsonOutput:
         else:
             self._screen.file.write(text + "\n")
             self._screen.file.flush()
+        if judgement.verdict == "error":
+            self._err.write(f"{_plain(without_query(judgement.file))}: {self._why(judgement)}\n")
+
+    def _why(self, judgement: Judgement) -> str:
         if judgement.problem and not judgement.status:
-            self._err.write(f"{_plain(judgement.file)}: {judgement.problem}\n")
+            return judgement.problem
+        return reason_of(judgement, self._settings).title
 
     def summary(self, counts: Mapping[str, int]) -> None:
         """Say only what no line can say."""
@@ -74,7 +80,7 @@ class TextOutput:
         self._settings = settings
         self._out = screen
         self._err = err
-        self._reasons: Counter[tuple[str, str | None]] = Counter()
+        self._reasons: Counter[Reason] = Counter()
 
     def judgement(self, judgement: Judgement) -> None:
         """Print the lines."""
@@ -84,21 +90,21 @@ class TextOutput:
             line.append(f"  {judgement.code}", style="default")
         self._out.print(line, soft_wrap=True)
         if judgement.verdict != "pass":
-            name = judgement.cause or judgement.code if judgement.verdict == "error" else judgement.code
-            self._reasons[judgement.verdict, name] += 1
-            self._indented(self._sentence(judgement, name))
+            words = reason_of(judgement, self._settings)
+            self._reasons[words] += 1
+            self._indented(self._sentence(judgement, words))
         elif judgement.decision is not None:
             self._indented(_boxes(judgement.decision), style="dim")
         if self._settings.explain:
             self._explain(judgement)
 
-    def _sentence(self, judgement: Judgement, name: str | None) -> str:
+    def _sentence(self, judgement: Judgement, words: Reason) -> str:
         measured = deciding(judgement.explanation, self._settings.lang or "en")
         if measured:
             return measured[0].upper() + measured[1:]
-        if name == "Unreadable" and judgement.problem:
+        if judgement.code == "Unreadable" and judgement.problem:
             return f"{judgement.problem}."
-        return self._words(judgement.verdict, name).sentence
+        return words.sentence
 
     def _explain(self, judgement: Judgement) -> None:
         if judgement.explanation is None:
@@ -114,16 +120,13 @@ class TextOutput:
             return
         parts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _ORDER if counts[verdict])
         self._out.print(Text(f"{total} picture{'' if total == 1 else 's'}: {parts}", style="bold"))
-        for (verdict, name), count in self._reasons.most_common():
-            words = self._words(verdict, name)
+        for words, count in self._reasons.most_common():
             self._out.print(Text(f"{count:>4} × {words.title}"))
             self._indented(words.advice)
 
-    def _words(self, verdict: str, name: str | None) -> Reason:
-        settings = self._settings
-        return reason(verdict, name, settings.model, settings.lang or "en", ratio=settings.shown_ratio)
-
     def _indented(self, text: str, style: str = "") -> None:
+        if not text:
+            return
         # Rich counts cells: a Chinese character takes two.
         for line in Text(text, style=style).wrap(self._out, max(20, self._out.width - len(_INDENT))):
             self._out.print(Text(_INDENT) + line, soft_wrap=True)

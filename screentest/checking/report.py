@@ -11,9 +11,12 @@ from typing import Self, cast
 
 from screentest.checking.judge import Judgement
 from screentest.checking.settings import CheckError, CheckSettings
-from screentest.checking.sources import is_url
+from screentest.checking.sources import is_url, without_query
 from screentest.reports import ContactSheet, ReportEntry, annotate
 from screentest.reports.entry import Absence, Verdict
+
+_DRAWN = re.compile(r"\d{4,}-[A-Za-z0-9._-]+\.jpg")
+"""Names of drawn pictures. Those of an earlier report in the same folder would be taken for this one's."""
 
 
 class Report:
@@ -34,6 +37,9 @@ class Report:
     def __enter__(self) -> Self:
         with self._writing():
             self._pictures.mkdir(parents=True, exist_ok=True)
+            for earlier in self._pictures.iterdir():
+                if _DRAWN.fullmatch(earlier.name):
+                    earlier.unlink()
             self._sheet.__enter__()
         return self
 
@@ -81,8 +87,7 @@ class Report:
     def _entry(self, judgement: Judgement) -> ReportEntry:
         decision = judgement.decision
         absent = None if judgement.picture is not None else ("not-kept" if judgement.status else "unreadable")
-        # A signed URL is a credential: the sheet is made to be passed on.
-        name = judgement.file.partition("?")[0] if is_url(judgement.file) else self._short(judgement.file)
+        name = without_query(judgement.file) if is_url(judgement.file) else self._short(judgement.file)
         return ReportEntry(
             name=name,
             model=self._settings.model,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from collections import Counter, deque
@@ -47,26 +48,28 @@ def run(
         The exit status: 0 all pass, 1 some rejected, 2 something could not be judged.
     """
     warnings.filterwarnings("ignore", module=r"PIL\.")  # on damaged metadata; the verdict says what matters
+    # The line of a picture says why it could not be fetched; without a handler Python prints that once more.
+    logging.getLogger("screentest").addHandler(logging.NullHandler())
     out, err = stdout or sys.stdout, stderr or sys.stderr
     screen = Console(file=out, highlight=False)
     output: Output = (
         JsonOutput(settings, screen, err) if settings.json_lines else TextOutput(settings, screen, err)
     )
-    exports = Exports(settings)
     counts: Counter[str] = Counter()
-    with ExitStack() as stack:
-        judging = stack.enter_context(judge or _judge(settings))
-        report = stack.enter_context(Report(settings)) if settings.report else None
-        step = stack.enter_context(_Bar(settings, screen, err))
-        for judgement in _in_order(judging.judge, expand(settings.paths), settings.workers):
-            counts[judgement.verdict] += 1
-            output.judgement(judgement)
-            exports.add(judgement)
-            if report:
-                report.add(judgement)
-            step()
-    output.summary(counts)
-    exports.write()
+    with Exports(settings) as exports:
+        with ExitStack() as stack:
+            judging = stack.enter_context(judge or _judge(settings))
+            report = stack.enter_context(Report(settings)) if settings.report else None
+            step = stack.enter_context(_Bar(settings, screen, err))
+            for judgement in _in_order(judging.judge, expand(settings.paths), settings.workers):
+                counts[judgement.verdict] += 1
+                output.judgement(judgement)
+                exports.add(judgement)
+                if report:
+                    report.add(judgement)
+                step()
+        output.summary(counts)
+        exports.write()
     if not counts or counts["error"]:
         return NOT_JUDGED
     return REJECTED if counts["reject"] else PASSED

@@ -18,6 +18,10 @@ KEY_VARIABLES = ("SCREENTEST_API_KEY", "DASHSCOPE_API_KEY")
 """Where the key of a remote detector is looked for, first one first."""
 
 
+_RATIOS = tuple(dict.fromkeys(ratio for model in models.BUILT_IN for ratio in model.ratios))
+"""What may be said to detectors that take no ratio, as on the wire, where they leave it unread."""
+
+
 class CheckError(Exception):
     """Nothing can be checked; the sentence says what to do."""
 
@@ -107,6 +111,15 @@ class CheckSettings:
     def _spec(self) -> ModelSpec | None:
         return next((each for each in self.models if each.name == self.model), None)
 
+    def own_message(self, code: str) -> str | None:
+        """What a profile says for a code in words of its own."""
+        if not self.profiles or self._spec is None or self._spec in models.BUILT_IN:
+            return None
+        from screentest.detection.profiles import MESSAGES
+
+        said = self._spec.messages.get(code)
+        return None if said == MESSAGES.get(code) else said
+
     @property
     def shown_ratio(self) -> str | None:
         """`ratio` of the output: `None` for detectors that take none, `1:1` for others where it is not given."""
@@ -119,8 +132,9 @@ def _check_choice(
     if spec is None:
         names = ", ".join(each.short or each.name for each in offered)
         raise CheckError(f"there is no model {model}: --model is one of {names} (or its full name)")
-    if ratio is not None and spec.takes_ratio and ratio not in spec.ratios:
-        raise CheckError(f"{spec.name} has no ratio {ratio}: --ratio is {' or '.join(spec.ratios)}")
+    ratios = spec.ratios if spec.takes_ratio else _RATIOS
+    if ratio is not None and ratio not in ratios:
+        raise CheckError(f"{spec.name} has no ratio {ratio}: --ratio is {' or '.join(ratios)}")
 
 
 def _check_detector(detector: str, paths: Sequence[str]) -> None:

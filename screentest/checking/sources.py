@@ -40,6 +40,11 @@ def is_url(path: str) -> bool:
     return path.lower().startswith(("http://", "https://"))
 
 
+def without_query(path: str) -> str:
+    """A path as it may be passed on: a signed URL is a credential by its query."""
+    return path.partition("?")[0] if is_url(path) else path
+
+
 def is_object(path: str) -> bool:
     """Whether `path` names an object in S3."""
     return path.lower().startswith("s3://")

@@ -5,6 +5,8 @@ The words of `screentest.screening.reasons` are for those who run the pipeline: 
 
 from __future__ import annotations
 
+from screentest.checking.judge import Judgement
+from screentest.checking.settings import CheckSettings
 from screentest.screening.reasons import Language, Reason, explain
 
 Words = dict[str, tuple[str, str]]
@@ -13,7 +15,7 @@ _WORDS: dict[Language, Words] = {
     "en": {
         "malformed": (
             "The URL is not one that can be fetched",
-            "Give an http or https address without a user name.",
+            "Give an http or https address without a user name, on port 80, 443 or one from 1024 on.",
         ),
         "no-host": (
             "There is no host of this name",
@@ -91,6 +93,11 @@ _WORDS: dict[Language, Words] = {
             "The server did not accept the request",
             "Compare --model and --ratio with what it offers.",
         ),
+        "InvalidURL": (
+            "The server could not fetch a picture at this address",
+            "See whether the address is right and that server can reach it; a private one it fetches only with "
+            "--allow-private-urls.",
+        ),
         "Timeout": ("The server did not answer in time", "See whether it is healthy, then try again."),
         "ConnectionFailed": (
             "There is no connection to the server",
@@ -107,7 +114,10 @@ _WORDS: dict[Language, Words] = {
         "ServiceUnavailable": ("The server was not available", "See whether it is up, then try again."),
     },
     "zh": {
-        "malformed": ("无法获取这样的网址", "请给出不带用户名的 http 或 https 地址。"),
+        "malformed": (
+            "无法获取这样的网址",
+            "请给出不带用户名的 http 或 https 地址，端口为 80、443 或 1024 以上。",
+        ),
         "no-host": ("找不到这个主机名", "请检查地址是否拼写正确、网络是否连通。"),
         "not-public": (
             "该主机的地址是内网地址",
@@ -133,6 +143,10 @@ _WORDS: dict[Language, Words] = {
         "AccessDenied": ("服务器不允许该密钥使用此模型", "请向服务商申请权限。"),
         "ModelNotFound": ("服务器不认识该模型", "去掉 --detector 即可在本机检测。"),
         "InvalidParameter": ("服务器不接受该请求", "请核对 --model 和 --ratio 是否是它支持的。"),
+        "InvalidURL": (
+            "服务器无法从该地址获取图片",
+            "请检查地址是否正确、该服务器能否访问；内网地址需要在启动它时加上 --allow-private-urls。",
+        ),
         "Timeout": ("服务器没有及时回答", "请检查它是否正常，然后重试。"),
         "ConnectionFailed": ("无法连接服务器", "请检查 --detector 的地址上是否有服务器在运行。"),
         "InternalError": (
@@ -145,7 +159,7 @@ _WORDS: dict[Language, Words] = {
     "ja": {
         "malformed": (
             "取得できない URL です",
-            "ユーザー名を含まない http または https のアドレスを指定してください。",
+            "ユーザー名を含まず、ポートが 80、443 または 1024 以上の http か https のアドレスを指定してください。",
         ),
         "no-host": ("この名前のホストはありません", "アドレスの綴りとネットワークを確認してください。"),
         "not-public": (
@@ -199,6 +213,11 @@ _WORDS: dict[Language, Words] = {
             "サーバーが要求を受け付けません",
             "--model と --ratio が対応しているか確認してください。",
         ),
+        "InvalidURL": (
+            "サーバーがこのアドレスから画像を取得できませんでした",
+            "アドレスが正しく、サーバーから届くか確認してください。"
+            "非公開のアドレスには、サーバー側の --allow-private-urls が必要です。",
+        ),
         "Timeout": (
             "サーバーが時間内に答えませんでした",
             "サーバーの状態を確認して、もう一度試してください。",
@@ -230,7 +249,7 @@ _SAME = {
 
 
 def reason(verdict: str, code: str | None, model: str, lang: Language, *, ratio: str | None) -> Reason:
-    """Sentence and advice for a verdict: an error's for who checks pictures, a rejection's as everywhere.
+    """Title and advice for a verdict: an error's for who checks pictures, a rejection's as everywhere.
 
     Args:
         code: of the verdict, or the cause of an error (`Cause`).
@@ -243,3 +262,12 @@ def reason(verdict: str, code: str | None, model: str, lang: Language, *, ratio:
             return Reason(*found)
         name = name.rpartition(".")[0]
     return explain(code, model, lang, ratio=ratio)
+
+
+def reason_of(judgement: Judgement, settings: CheckSettings) -> Reason:
+    """Title and advice for what became of a picture. Where a profile has words of its own, they are the advice."""
+    code = judgement.code
+    name = judgement.cause or code if judgement.verdict == "error" else code
+    usual = reason(judgement.verdict, name, settings.model, settings.lang or "en", ratio=settings.shown_ratio)
+    own = settings.own_message(code) if judgement.verdict == "reject" and code else None
+    return usual if own is None else Reason(usual.title, own)

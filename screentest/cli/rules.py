@@ -101,10 +101,9 @@ def _as_text(rule: Rule) -> str:
     from screentest.detection.evidence import MEASUREMENTS
 
     measurement = MEASUREMENTS[rule.measurement]
-    unit = f" {rule.unit}" if rule.unit else ""
     return (
         f"{rule.name}: {rule.requirement}\n"
-        f"  {rule.measurement} {rule.limit}{unit}, {rule.applies.words}; else {rule.code}\n"
+        f"  {rule.measurement} {rule.bound}, {rule.applies.words}; else {rule.code}\n"
         f"  measured: {measurement.description}\n"
         f"  why: {rule.reason}\n"
     )

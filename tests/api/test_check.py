@@ -183,6 +183,7 @@ class TestJson:
             ({"model": "emo-detect-v9"}, "emo, emoji, animate-anyone"),
             ({"ratio": "2:1"}, "1:1 or 3:4"),
             ({"model": "emoji", "ratio": "3:4"}, "--ratio is 1:1"),
+            ({"model": "liveportrait", "ratio": "7:7"}, "1:1 or 3:4"),
         ],
     )
     def test_choices_are_checked_before_any_picture(self, options: dict[str, str], words: str) -> None:
@@ -426,6 +427,20 @@ class TestText:
         text = self.shown(settings("album/broken.jpeg", json_lines=False, explain=True))
         assert "Nothing was measured" in text
 
+    def test_a_pass_without_boxes_is_one_line(self, folder: Path) -> None:
+        text = self.shown(settings("album/a.jpg", model="liveportrait-detect", json_lines=False))
+        assert text == "pass   album/a.jpg\n1 picture: 1 pass\n"
+
+    def test_a_profile_s_own_words_are_the_advice(self, folder: Path) -> None:
+        Path("mine.toml").write_text(
+            'name = "mine"\nanswers = "emo"\nframing = "any"\nextended_box = { scale = 2 }\n'
+            '[[rules]]\nrule = "nobody"\n[[rules]]\nrule = "head turned"\nmessage = "Look at me."\n'
+        )
+        given = CheckSettings(paths=["album/b.PNG"], asked=None, profiles=("mine.toml",))
+        assert "1 × The head is turned or tilted too far" in self.shown(given)
+        assert "\n       Look at me.\n" in self.shown(given)
+        assert "Look straight" not in self.shown(given)
+
     def test_every_measurement_beside_its_threshold(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -477,6 +492,15 @@ def test_report(folder: Path, tmp_path: Path) -> None:
     assert "album/real.jpg" in sheet
     assert "album/broken.jpeg" in sheet
     assert "5ec2e7" not in sheet
+
+
+def test_a_report_has_no_pictures_of_an_earlier_one(folder: Path, tmp_path: Path) -> None:
+    Path("album/real.jpg").write_bytes(jpeg())
+    there = tmp_path / "report"
+    checked(settings("album/real.jpg", "album/real.jpg", report=there), detect=FakeDetect())
+    (there / "pictures" / "mine.jpg").write_bytes(b"")
+    checked(settings("album/real.jpg", report=there), detect=FakeDetect())
+    assert {path.name for path in (there / "pictures").iterdir()} == {"0001-real.jpg", "mine.jpg"}
 
 
 @pytest.mark.parametrize("where", ["file/report", "/proc/report"])
@@ -664,9 +688,19 @@ class TestExports:
     def test_a_file_that_cannot_be_written_is_one_line(
         self, folder: Path, command: Callable[..., Any]
     ) -> None:
-        result = command("album/a.jpg", "--model", "emo", "--json", "--junit", "album/a.jpg/x.xml")
-        assert result.exit_code == 2
-        assert "album/a.jpg/x.xml cannot be written" in result.stderr
+        for where in ("album/a.jpg/x.xml", "album"):
+            result = command("album/a.jpg", "--model", "emo", "--json", "--junit", where)
+            assert result.exit_code == 2
+            assert f"{where} cannot be written" in result.stderr
+            assert result.stdout == "", "refused before any picture is judged"
+
+    def test_nothing_is_left_of_files_that_were_not_finished(self, folder: Path) -> None:
+        def interrupted(data: bytes, model: ModelSpec, ratio: str) -> Answer:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            checked(settings("album/a.jpg", junit=Path("out/a.xml")), detect=interrupted)
+        assert not list(Path("out").iterdir())
 
     @pytest.mark.parametrize(
         ("allow", "picture", "status", "rejected"),

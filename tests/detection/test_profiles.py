@@ -124,6 +124,14 @@ def test_the_same_in_json():
             ("at_most = 12", "at_least = 12"),
             "line 15, rules[1].at_least: head turned has a limit in the other direction",
         ),
+        (
+            ("at_most = 12", "at_most = 1200"),
+            "line 15, rules[1].at_most: no yaw is 1200 degrees: give 0 to 180",
+        ),
+        (
+            ('"head turned"\nat_most = 12', '"face too small"\nat_least = 25'),
+            "line 15, rules[1].at_least: no face_share is 25 of the shorter side: give 0 to 2",
+        ),
         (("at_most = 12", "at_most = nan"), "line 15, rules[1].at_most: input should be a finite number"),
         (("at_most = 12", "at_most = inf"), "line 15, rules[1].at_most: input should be a finite number"),
         (("at_most = 12", "at_most = '12'"), "line 15, rules[1].at_most: input should be a valid number"),
@@ -300,6 +308,12 @@ def test_every_rule_can_be_listed_with_its_own_limit():
     text = GOOD.partition("[[rules]]")[0] + "\n".join(lines)
     assert set(spec(text).framings[0].rules) == set(RULES.values())
     assert not set(EMO.framing("1:1").rules) - set(RULES.values())
+
+
+def test_every_unit_of_a_rule_has_its_range() -> None:
+    for rule in RULES.values():
+        low, high = profiles.RANGES[rule.unit]
+        assert all(low <= bound <= high for bound in (rule.at_least, rule.at_most) if bound is not None)
 
 
 def test_words_of_one_rule_are_not_said_by_another() -> None:

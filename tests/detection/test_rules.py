@@ -30,9 +30,8 @@ NAMES = sorted({rule.name for model in BUILT_IN for framing in model.framings fo
 
 def line_of(rule: Rule) -> str:
     """The rule as a line of the documentation's tables."""
-    unit = f" {rule.unit}" if rule.unit else ""
     return (
-        f"| {rule.name} | {rule.requirement} | `{rule.measurement}` | {rule.limit}{unit} | {rule.reason} "
+        f"| {rule.name} | {rule.requirement} | `{rule.measurement}` | {rule.bound} | {rule.reason} "
         f"| `{rule.code}` |"
     )
 

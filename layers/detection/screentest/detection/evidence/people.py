@@ -124,7 +124,7 @@ class People(Room):
     @measured("persons", frame="picture")
     def person_count(self) -> int:
         """Bodies with heads of their own and confirmed faces that belong to none of them, at least a third of the main
-        person's size; two where `several_people` is more likely than `SEVERAL_SURE`, one where it is unlikely."""
+        person's size; two where `several_people` is likely, one where it is unlikely."""
         if not self.has_person:
             return 0
         count = self.bodies_counted

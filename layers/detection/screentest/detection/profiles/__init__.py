@@ -40,6 +40,21 @@ FRAMINGS: dict[str, tuple[Rule, ...]] = {
 }
 """How much of the person must be in the frame: rules that are applied last, unless they are listed."""
 
+RANGES: dict[str, tuple[float, float]] = {
+    "": (0, 2),  # probabilities and truths up to 1, ratios hardly beyond: a percentage is caught
+    "of the shorter side": (0, 2),  # a face box may reach over the frame
+    "of the torso": (0, 2),
+    "of 255": (0, 255),
+    "degrees": (0, 180),
+    "% of face width": (0, 100),
+    "persons": (0, 100),
+    "thigh lengths": (0, 10),
+    "face widths": (-10, 100),
+    "face heights": (-10, 100),
+    "face sizes": (-10, 100),
+}
+"""What a limit may be by its unit: beyond it lies no value that a picture could have."""
+
 MESSAGES: dict[str, str] = {
     **models.ANIMATE_ANYONE.messages,
     **PORTRAIT,
@@ -284,6 +299,13 @@ def _rule(applied: Applied, key: _Key, refuse: _Refuse) -> Rule:
         if getattr(applied, bound) is not None and getattr(usual, bound) is None:
             other = "at_most" if bound == "at_least" else "at_least"
             raise refuse((*key, bound), f"{usual.name} has a limit in the other direction: {other}")
+        low, high = RANGES[usual.unit]
+        given = getattr(applied, bound)
+        if given is not None and not low <= given <= high:
+            unit = f" {usual.unit}" if usual.unit else ""
+            raise refuse(
+                (*key, bound), f"no {usual.measurement} is {given:g}{unit}: give {low:g} to {high:g}"
+            )
     at_least = usual.at_least if applied.at_least is None else applied.at_least
     at_most = usual.at_most if applied.at_most is None else applied.at_most
     if at_least is not None and at_most is not None and at_least > at_most:

@@ -80,6 +80,12 @@ class Rule:
         return MEASUREMENTS[self.measurement].unit
 
     @property
+    def bound(self) -> str:
+        """The threshold in words, with its unit."""
+        unit = self.unit.removesuffix("s") if self.limit.endswith(" 1") else self.unit
+        return f"{self.limit} {unit}".rstrip()
+
+    @property
     def limit(self) -> str:
         """The threshold in words."""
         if self.at_least is None:
