@@ -23,8 +23,8 @@ from screentest.checking.judge import Judgement
 from screentest.checking.settings import CheckError, CheckSettings
 from screentest.checking.sources import is_object, is_url, without_query
 from screentest.checking.words import reason_of
-from screentest.reports.deciding import deciding
 from screentest.screening.reasons import Reason
+from screentest.screening.reasons.deciding import deciding
 
 HOMEPAGE = "https://github.com/screentest/screentest"
 

@@ -16,9 +16,9 @@ from screentest.checking.settings import CheckSettings
 from screentest.checking.sources import without_query
 from screentest.checking.words import reason_of
 from screentest.display import VERDICT_STYLES
-from screentest.reports.deciding import deciding, with_unit
 from screentest.screening.contract import Decision
 from screentest.screening.reasons import Reason
+from screentest.screening.reasons.deciding import deciding, with_unit
 
 _INDENT = " " * len("reject ")
 

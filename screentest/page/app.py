@@ -18,11 +18,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from screentest.aws import AwsError
 from screentest.page import verdicts
 from screentest.page.choices import Choice, offered
-from screentest.reports import deciding
 from screentest.reports.drawing import thumbnail
 from screentest.reports.marks import marks
 from screentest.reports.measuring import measure
 from screentest.screening.models import Screening
+from screentest.screening.reasons import deciding
 from screentest.screening.routes import Routes
 
 MAX_UPLOAD = 20_000_000

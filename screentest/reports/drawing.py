@@ -10,10 +10,10 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps
 
-from screentest.reports.deciding import deciding
 from screentest.reports.entry import ReportEntry
 from screentest.reports.marks import Mark, marks
 from screentest.screening.reasons import explain
+from screentest.screening.reasons.deciding import deciding
 
 MAX_PIXELS = 100_000_000
 """Larger pictures are not decoded for a report: twice the largest that a model accepts (7000 × 7000)."""

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from screentest.reports.deciding import failed_check, measured
+from screentest.screening.reasons.deciding import failed_check, measured
 
 Mark = dict[str, Any]
 """`kind` is `line`, `hatch`, `box` or `label`; `points` (or `at`), `style`, and `text` of a label."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from screentest.reports.deciding import failed_check
 from screentest.reports.entry import ReportEntry
+from screentest.screening.reasons.deciding import failed_check
 
 
 def measure(picture: bytes, model: str, ratio: str | None) -> Mapping[str, Any]:

@@ -16,11 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from screentest.reports import deciding
 from screentest.reports.drawing import thumbnail
 from screentest.reports.entry import ReportEntry
 from screentest.reports.marks import marks
-from screentest.screening.reasons import LANGUAGES, explain
+from screentest.screening.reasons import LANGUAGES, deciding, explain
 
 BLOCK = 50
 """Entries a block: small enough to hold in memory, large enough that ten thousand entries are 200 blocks."""

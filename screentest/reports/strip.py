@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from screentest.reports.deciding import deciding
 from screentest.reports.drawing import (
     CAPTION_BACKGROUND,
     CAPTION_TEXT,
@@ -16,6 +15,7 @@ from screentest.reports.drawing import (
     opened,
 )
 from screentest.reports.entry import ReportEntry
+from screentest.screening.reasons.deciding import deciding
 
 SIDE = 400
 """Width and height of each picture, pixels."""

@@ -55,4 +55,4 @@ def test_a_record_needs_no_more_than_its_key() -> None:
 
 def test_log_line_and_columns_name_attributes_of_the_record() -> None:
     assert set(LOGGED) <= set(PUBLIC)
-    assert set(COLUMNS) == set(PUBLIC) - {"sequencer", "image_count", "expires_at"}
+    assert set(COLUMNS) == set(PUBLIC) - {"sequencer", "image_count", "expires_at", "measured"}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from screentest.screening import contract
-from screentest.screening.contract import Decision, interpret
+from screentest.screening.contract import Decision, Measured, interpret
 from screentest.screening.errors import (
     ConfigurationError,
     DetectorError,
@@ -115,7 +115,6 @@ def test_a_pass_that_contradicts_itself_is_neither_pass_nor_reject(model: str, m
     assert caught.value.code == "NotUnderstood"
 
 
-FIELDS = ["check_pass", "pass", "humanoid", "code", "message", "reason", "bodystyle", *BOXES, *EMOJI_BOXES]
 ANYTHING = st.recursive(
     st.none()
     | st.booleans()
@@ -126,6 +125,51 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
+
+TURNED = {"rule": "head turned", "value": 88.12345, "limit": "at most 38", "unit": "degrees", "failed": True}
+REJECT = {"check_pass": False, "code": "InvalidFile.FacePose", "message": "…"}
+
+
+def explained(*checks: Any) -> Decision:
+    return answer(200, {"output": REJECT | {"explain": {"checks": list(checks)}}, **USAGE}, EMO)
+
+
+def test_what_decided_is_read_where_the_answer_explains_itself() -> None:
+    passed = TURNED | {"rule": "mask", "failed": False}
+    assert explained(passed, TURNED).measured == Measured("head turned", 88.1235, "at most 38", "degrees")
+    assert explained(passed).measured is None
+    assert answer(200, {"output": REJECT, **USAGE}, EMO).measured is None
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"value": None},
+        {"value": True},
+        {"value": "88"},
+        {"value": float("nan")},
+        {"value": 1e60},
+        {"rule": ["head turned"]},
+        {"rule": "head\nturned"},
+        {"rule": "r" * 700_000},
+        {"limit": "at most 1.2.3"},
+        {"limit": "<b>38</b>"},
+        {"unit": None},
+    ],
+)
+def test_an_explanation_that_is_none_decides_nothing(more: dict[str, Any]) -> None:
+    decision = explained(TURNED | more)
+    assert (decision.code, decision.measured) == ("InvalidFile.FacePose", None)
+
+
+@given(ANYTHING)
+def test_whatever_the_explanation_is_the_verdict_stands(explain: Any) -> None:
+    output = REJECT | {"explain": explain}
+    assert answer(200, {"output": output, **USAGE}, EMO).verdict is Verdict.REJECT
+    assert answer(200, {"output": output | {"explain": {"checks": explain}}, **USAGE}, EMO).measured is None
+
+
+FIELDS = ["check_pass", "pass", "humanoid", "code", "message", "reason", "bodystyle", *BOXES, *EMOJI_BOXES]
 
 
 @given(st.sampled_from(list(PASSES)), st.sampled_from(FIELDS), ANYTHING, st.booleans())

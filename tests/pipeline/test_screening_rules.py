@@ -530,6 +530,10 @@ def test_a_notice_as_documented() -> None:
     assert "InvalidFile.NoHuman" in notice.email
     assert "What to do:" in notice.email
     assert "code" not in notices.notice(decided(ref()), "us-east-1").attributes
+    check = {"rule": "head turned", "value": 88.1235, "limit": "at most 38", "unit": "degrees"}
+    turned = notices.notice(reject(measured=check), "us-east-1")
+    assert turned.email.splitlines()[0].endswith(" (turned 88°, at most 38°).")
+    assert json.loads(turned.default)["measured"] == check
     assert "console.amazonaws.cn" in notices.notice(reject(), "cn-north-1").email
     assert "console.amazonaws-us-gov.com" in notices.notice(reject(), "us-gov-west-1").email
 

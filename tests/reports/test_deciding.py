@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from screentest.detection.models import BUILT_IN
 from screentest.detection.rules.catalogue import RULES
-from screentest.reports.deciding import deciding, figure, rule_name, words
 from screentest.screening.reasons import LANGUAGES
+from screentest.screening.reasons.deciding import deciding, figure, rule_name, words
 
 
 def check(rule: str, value: float | None, limit: str, unit: str, *, failed: bool = True) -> dict[str, Any]:

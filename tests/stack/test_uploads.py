@@ -148,6 +148,8 @@ def test_a_rejection_is_recorded_tagged_and_announced_in_that_order(uploads: Upl
     # What is announced can be read already.
     (item,) = uploads.items(key)
     assert (item["verdict"], item["code"]) == ("reject", "InvalidFile.NoHuman")
+    assert (item["measured"]["rule"], item["measured"]["limit"]) == ("nobody", "at least 1")
+    assert told["measured"] == item["measured"]
     assert uploads.tags(key)["screentest"] == "reject"
     assert uploads.tags(key)["screentest:emo-detect-v1:1x1:code"] == "InvalidFile.NoHuman"
     assert {name: told[name] for name in ("object", "screening", "code", "size")} == {

@@ -68,7 +68,7 @@ const Screentest = (() => {
       : element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, String(value)));
   const corners = (box) => box && box.join(" ");
 
-  // Figures in words, as screentest/reports/deciding.py has them; `words` are those of one language.
+  // Figures in words, as screentest.screening.reasons.deciding has them; `words` are those of one language.
   const SHARES = new Set(["", "of the shorter side", "of the torso"]);
   const bounds = (check) => (check.limit.match(/-?[\d.]+/g) || []).map(Number);
   const isShare = (check) => SHARES.has(check.unit || "") && bounds(check).every((bound) => Math.abs(bound) < 1);

@@ -54,6 +54,23 @@ def request(image_url: str, model: str, ratio: str | None) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """The check that rejected a picture, where the detector explains itself.
+
+    Attributes:
+        rule: its name, such as `head turned`.
+        value: what was measured, in `unit`.
+        limit: the threshold in words, such as `at most 38`.
+        unit: of value and limit; empty for ratios and probabilities.
+    """
+
+    rule: str
+    value: float
+    limit: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """A detector's verdict on one picture.
 
@@ -64,6 +81,7 @@ class Decision:
         face_bbox: the squared face, `x1, y1, x2, y2` in pixels of the upright picture; passes of EMO and Emoji.
         ext_bbox: what the video will be cropped to, likewise.
         body_style: `half` or `full`; passes of AnimateAnyone.
+        measured: what decided a reject, where the answer says so.
         image_count: pictures charged, where the answer says so.
     """
 
@@ -73,6 +91,7 @@ class Decision:
     face_bbox: Box | None = None
     ext_bbox: Box | None = None
     body_style: str | None = None
+    measured: Measured | None = None
     request_id: str | None = None
     image_count: int | None = None
 
@@ -140,6 +159,7 @@ def interpret(
             Verdict.REJECT,
             code=code,
             message=message,
+            measured=_measured(found, redact),
             request_id=request_id,
             image_count=image_count,
         )
@@ -256,6 +276,32 @@ def _count(usage: object) -> int | None:
     count = usage.get("image_count") if isinstance(usage, dict) else None
     known = isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= LARGEST_COUNT
     return count if known else None
+
+
+_LIMIT: Final = re.compile(r"(at (most|least) |\d+(\.\d+)? to )-?\d+(\.\d+)?")
+
+
+def _measured(output: object, redact: Callable[[str], str]) -> Measured | None:
+    """The failed check of `output.explain`; likewise."""
+    explain = output.get("explain") if isinstance(output, dict) else None
+    checks = explain.get("checks") if isinstance(explain, dict) else None
+    failed = (
+        check
+        for check in (checks if isinstance(checks, list) else ())
+        if isinstance(check, dict) and check.get("failed") is True
+    )
+    check: dict[str, Any] = next(failed, {})
+    texts = [check.get(name) for name in ("rule", "limit", "unit")]
+    words = [
+        text for text in texts if isinstance(text, str) and len(text) <= LONGEST_CODE and text.isprintable()
+    ]
+    value: Any = check.get("value")
+    if len(words) < len(texts) or not _is_coordinate(value):
+        return None
+    if not _LIMIT.fullmatch(words[1]):
+        return None
+    rule, limit, unit = map(redact, words)
+    return Measured(rule, round(value, 4), limit, unit)
 
 
 def _identifier(value: object, redact: Callable[[str], str]) -> str | None:

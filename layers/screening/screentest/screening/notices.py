@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from screentest.screening.errors import ScreeningError
 from screentest.screening.models import NO_VERSION, Verdict
-from screentest.screening.reasons import explain
+from screentest.screening.reasons import deciding, explain
 from screentest.screening.records import Item, Record
 
 _CONSOLES: Final = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
@@ -118,8 +118,10 @@ def _email(item: Item, link: str) -> str:
         Verdict.ERROR: "could not be judged",
     }[Verdict(verdict)]
     version = item.get("version_id") or NO_VERSION
+    measured = item.get("measured")
+    figures = f" ({_plain(deciding.said(measured))})" if measured else ""
     lines = [
-        f"A picture {said}: {reason.title}.",
+        f"A picture {said}: {reason.title}{figures}.",
         "",
         f"What to do: {reason.advice}",
         "",

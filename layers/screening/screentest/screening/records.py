@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any, Final
 
-from screentest.screening.contract import Box, Decision
+from screentest.screening.contract import Box, Decision, Measured
 from screentest.screening.errors import Crashed, ObjectGone, ScreeningError
 from screentest.screening.models import NO_VERSION, ObjectRef, Screening, Trigger, Verdict, is_later
 
@@ -98,6 +98,7 @@ class Result:
     face_bbox: Box | None = None
     ext_bbox: Box | None = None
     body_style: str | None = None
+    measured: Measured | None = None
     detector: str | None = None
     rules_version: str | None = None
     request_id: str | None = None
@@ -117,6 +118,7 @@ class Result:
             face_bbox=decision.face_bbox,
             ext_bbox=decision.ext_bbox,
             body_style=decision.body_style,
+            measured=decision.measured,
             request_id=decision.request_id,
             image_count=decision.image_count,
             **facts,
@@ -379,6 +381,8 @@ def _result(item: Mapping[str, Any]) -> Result | None:
     for name in ("face_bbox", "ext_bbox"):
         if name in known:
             known[name] = tuple(known[name])
+    if "measured" in known:
+        known["measured"] = Measured(**known["measured"])
     return Result(**{"screened_at": ""} | known | {"verdict": verdict})
 
 
@@ -396,10 +400,15 @@ def _known_fields(of: Any) -> dict[str, Any]:
 
 def _known(of: Any) -> Item:
     """The fields as attributes."""
-    return {
-        name: str(value) if isinstance(value, Enum) else list(value) if isinstance(value, tuple) else value
-        for name, value in _known_fields(of).items()
-    }
+    return {name: _attribute(value) for name, value in _known_fields(of).items()}
+
+
+def _attribute(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return str(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return _known_fields(value) if isinstance(value, Measured) else value
 
 
 def _shortened(message: str | None) -> str | None:

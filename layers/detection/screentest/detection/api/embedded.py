@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from screentest.detection.answer import Answer
 from screentest.detection.api.fetch import HttpFetcher
 from screentest.detection.api.service import DetectionApi
 from screentest.detection.api.wsgi import application
 from screentest.detection.detector import DetectorPool
-from screentest.detection.models import offered
+from screentest.detection.models import ModelSpec, offered
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 
 def embedded(profiles: Sequence[str], private_hosts: Iterable[tuple[str, int]]) -> WSGIApplication:
-    """The API as a WSGI application.
+    """The API as a WSGI application; it explains what decided, and no more.
 
     Args:
         profiles: names of profiles to offer besides the built-in models.
         private_hosts: hosts and ports that pictures may come from although their addresses are private.
     """
+    pool = DetectorPool(1)
+
+    def detect(data: bytes, model: ModelSpec, ratio: str) -> Answer:
+        answer = pool.detect(data, model, ratio)
+        return replace(answer, explanation=answer.explanation.deciding())
+
     api = DetectionApi(
-        DetectorPool(1).detect, HttpFetcher(allowed_hosts=private_hosts), models=offered(profiles)
+        detect, HttpFetcher(allowed_hosts=private_hosts), explain=True, models=offered(profiles)
     )
     return application(api)

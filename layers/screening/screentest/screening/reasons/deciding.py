@@ -1,6 +1,6 @@
 """Measurements in words: `turned 41°, at most 38°`, in every language.
 
-The words of rules, units and limits are data (`assets/rules.json`), which the browser's script reads as well.
+The words of rules, units and limits are data (`rules.json`), which the browser's script reads as well.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-ASSET = Path(__file__).parent / "assets" / "rules.json"
+ASSET = Path(__file__).parent / "rules.json"
 
 SHARES = frozenset({"", "of the shorter side", "of the torso"})
 """Units of figures that are said in per cent where their limit lies below 1."""
@@ -89,8 +89,11 @@ def failed_check(explanation: Mapping[str, Any] | None) -> Mapping[str, Any] | N
 def deciding(explanation: Mapping[str, Any] | None, lang: str = "en") -> str | None:
     """What decided, in words: `turned 41°, at most 38°`; None on a pass or where nothing was measured."""
     check = failed_check(explanation)
-    if check is None:
-        return None
+    return None if check is None else said(check, lang)
+
+
+def said(check: Mapping[str, Any], lang: str = "en") -> str:
+    """A failed check in words: `turned 41°, at most 38°`."""
     found = words()[lang]["rules"].get(check["rule"])
     form = str(found[1]) if found else f"{check['rule']}: {{value}}, {{limit}}"
     return form.replace("{value}", measured(check, lang)).replace("{limit}", limit(check, lang))
