@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -15,9 +15,9 @@ from rich.text import Text
 
 from screentest.checking.sources import is_url
 from screentest.reports import ContactSheet, ReportEntry
-from screentest.reports.entry import Verdict
 from screentest.screening.contract import Decision, interpret
 from screentest.screening.errors import DetectorError
+from screentest.screening.models import Verdict
 
 SAME, CHANGED = 0, 1
 
@@ -33,7 +33,6 @@ class Line:
     Attributes:
         file: as it was given.
         model, ratio: of the detector.
-        verdict: `pass`, `reject` or `error`.
         code: why not, as the client of the pipeline reads it.
         decision: what else the answer says, on a pass or a reject.
     """
@@ -41,7 +40,7 @@ class Line:
     file: str
     model: str
     ratio: str | None
-    verdict: str
+    verdict: Verdict
     code: str | None
     decision: Decision | None
 
@@ -120,10 +119,10 @@ def _line(text: str) -> Line | None:
     status, response = value.get("status"), value.get("response")
     if not (isinstance(file, str) and isinstance(model, str) and isinstance(status, int)):
         return None
-    if verdict not in {"pass", "reject", "error"} or not (ratio is None or isinstance(ratio, str)):
+    if verdict not in set(Verdict) or not (ratio is None or isinstance(ratio, str)):
         return None
     decision, code = _said(status, response, model)
-    return Line(file, model, ratio, verdict, code, decision)
+    return Line(file, model, ratio, Verdict(verdict), code, decision)
 
 
 def _said(status: int, response: Any, model: str) -> tuple[Decision | None, str | None]:
@@ -226,7 +225,7 @@ def _sheet(comparison: Comparison, path: Path, title: str) -> None:
                 ReportEntry(
                     name=new.file.partition("?")[0] if is_url(new.file) else new.file,
                     model=new.model,
-                    verdict=cast(Verdict, new.verdict),
+                    verdict=new.verdict,
                     ratio=new.ratio,
                     code=new.code,
                     message=said.message if said else None,

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from screentest.aws import translated
+from screentest.screening.models import Verdict
+from screentest.screening.records import INDEX, Attribute, Record
+from screentest.screening.table import decode
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -132,9 +135,10 @@ def detector_seconds(client: DynamoDBClient, table: str) -> float | None:
         try:
             answer = client.query(
                 TableName=table,
-                IndexName="by-verdict",
-                KeyConditionExpression="verdict = :v",
-                ExpressionAttributeValues={":v": {"S": "pass"}},
+                IndexName=INDEX,
+                KeyConditionExpression="#v = :v",
+                ExpressionAttributeNames={"#v": Attribute.VERDICT},
+                ExpressionAttributeValues={":v": {"S": Verdict.PASS}},
                 ScanIndexForward=False,
                 Limit=SAMPLE,
             )
@@ -142,5 +146,6 @@ def detector_seconds(client: DynamoDBClient, table: str) -> float | None:
             if error.response["Error"]["Code"] != "ValidationException":
                 raise
             return None
-    times = sorted(float(item["latency_ms"]["N"]) for item in answer["Items"] if "latency_ms" in item)
+    results = [Record.from_item(decode(item)).result for item in answer["Items"]]
+    times = sorted(result.latency_ms for result in results if result and result.latency_ms is not None)
     return times[int(len(times) * UNDISTURBED)] / 1000 if times else None

@@ -79,15 +79,15 @@ class Chooser:
                 skipped[skip] = skipped.get(skip, 0) + 1
             else:
                 candidates.append((listed, screenings))
-        items = self._verdicts.of(selection.bucket, candidates)
+        stored = self._verdicts.of(selection.bucket, candidates)
         objects = []
         runs = 0
         for listed, screenings in candidates:
-            stored = items.get(f"s3://{selection.bucket}/{listed.key}", {})
+            ref = listed.ref(selection.bucket)
             reasons = needed(
-                listed.ref(selection.bucket),
+                ref,
                 screenings,
-                stored,
+                stored.get(ref.uri, {}),
                 self._rules_version,
                 rejects=Reason.REJECT in selection.only,
                 codes=selection.codes,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from screentest.aws import AwsError, error_code, translated
 from screentest.backfill.selection import Listed
 from screentest.screening.models import Screening
-from screentest.screening.table import decode
+from screentest.screening.records import Attribute, Record, key
+from screentest.screening.table import decode, encode
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 
 BATCH_GET: Final = 100
 """Most keys of one `BatchGetItem`."""
+
+PROJECTION: Final = (
+    Attribute.OBJECT,
+    Attribute.SCREENING,
+    Attribute.VERDICT,
+    Attribute.RULES_VERSION,
+    Attribute.LEASE_UNTIL,
+    Attribute.ETAG,
+    Attribute.CODE,
+)
+"""What `needed` looks at."""
 
 Cursor = dict[str, str]
 """Where a listing goes on: the arguments of the next request. Empty for the beginning."""
@@ -107,42 +119,32 @@ class Verdicts:
 
     def of(
         self, bucket: str, wanted: Sequence[tuple[Listed, tuple[Screening, ...]]]
-    ) -> dict[str, dict[str, Mapping[str, Any]]]:
-        """The stored items of these objects: object address, then sort key.
+    ) -> dict[str, dict[Screening, Record]]:
+        """The stored records of these objects, as far as `PROJECTION` goes, by object address.
 
         Raises:
             AwsError: the table may not be read, or keeps refusing.
         """
         keys = [
-            {
-                "object": {"S": f"s3://{bucket}/{listed.key}"},
-                "screening": {"S": s.sort_key(listed.version_id)},
-            }
+            encode(key(listed.ref(bucket), screening))
             for listed, screenings in wanted
-            for s in screenings
+            for screening in screenings
         ]
-        found: dict[str, dict[str, Mapping[str, Any]]] = {}
+        found: dict[str, dict[Screening, Record]] = {}
         with translated(f"read the table {self._table}", needs="dynamodb:BatchGetItem on the table"):
             for start in range(0, len(keys), BATCH_GET):
                 for raw in self._batch(keys[start : start + BATCH_GET]):
-                    item = decode(raw)
-                    found.setdefault(item["object"], {})[item["screening"]] = item
+                    record = Record.from_item(decode(raw))
+                    found.setdefault(record.ref.uri, {})[record.screening] = record
         return found
 
     def _batch(self, keys: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        names = {f"#{name}": name for name in PROJECTION}
         wanted: Any = {
             self._table: {
                 "Keys": keys,
-                "ProjectionExpression": "#o, #s, #v, #r, #l, #e, #c",
-                "ExpressionAttributeNames": {
-                    "#o": "object",
-                    "#s": "screening",
-                    "#v": "verdict",
-                    "#r": "rules_version",
-                    "#l": "lease_until",
-                    "#e": "etag",
-                    "#c": "code",
-                },
+                "ProjectionExpression": ", ".join(names),
+                "ExpressionAttributeNames": names,
             }
         }
         while wanted:

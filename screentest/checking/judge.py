@@ -26,6 +26,7 @@ from screentest.detection.api.wsgi import application
 from screentest.screening.client import DetectionClient
 from screentest.screening.contract import Decision
 from screentest.screening.errors import DetectorError, PictureUnreadable, Throttled
+from screentest.screening.models import Verdict
 
 THROTTLED_WAITS = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds before each further try at a server that throttles: Emoji's quota was one request a second. The server's own
@@ -38,7 +39,6 @@ class Judgement:
 
     Attributes:
         file: as given on the command line; in a folder the joined path.
-        verdict: `pass`, `reject` or `error`.
         status: HTTP status of the answer; 0 when there was none.
         response: the body of the answer; `None` when there was none, or none in JSON.
         decision: what the answer says, on a pass or a reject.
@@ -51,7 +51,7 @@ class Judgement:
     """
 
     file: str
-    verdict: str
+    verdict: Verdict
     status: int
     response: Any
     decision: Decision | None = None
@@ -207,17 +207,17 @@ class Judge:
             except (OSError, ValueError) as error:  # ValueError: a NUL in the name
                 reason = getattr(error, "strerror", None) or str(error)
                 return Judgement(
-                    file, "error", 0, None, code="Unreadable", problem=f"cannot be read: {reason}"
+                    file, Verdict.ERROR, 0, None, code="Unreadable", problem=f"cannot be read: {reason}"
                 )
         decision: Decision | None = None
-        verdict, code, problem = "error", None, None
+        verdict, code, problem = Verdict.ERROR, None, None
         try:
             decision = self._ask(url)
-            verdict, code = str(decision.verdict), decision.code
+            verdict, code = decision.verdict, decision.code
         except DetectorError as error:
             code, problem = error.code, error.message
             if local and isinstance(error, PictureUnreadable):
-                verdict, problem = "reject", None  # the file was there, and it is no picture
+                verdict, problem = Verdict.REJECT, None  # the file was there, and it is no picture
         status, body = self._recorder.take() or (0, b"")
         response = _json(body)
         explanation = None

@@ -13,7 +13,7 @@ from screentest.checking.judge import Judgement
 from screentest.checking.settings import CheckError, CheckSettings
 from screentest.checking.sources import is_url, without_query
 from screentest.reports import ContactSheet, ReportEntry, annotate
-from screentest.reports.entry import Absence, Verdict
+from screentest.reports.entry import Absence
 
 _DRAWN = re.compile(r"\d{4,}-[A-Za-z0-9._-]+\.jpg")
 """Names of drawn pictures. Those of an earlier report in the same folder would be taken for this one's."""
@@ -91,7 +91,7 @@ class Report:
         return ReportEntry(
             name=name,
             model=self._settings.model,
-            verdict=cast(Verdict, judgement.verdict),
+            verdict=judgement.verdict,
             ratio=self._settings.shown_ratio,
             code=judgement.code,
             message=judgement.problem or (decision.message if decision else None),

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import boto3.dynamodb.types
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
@@ -24,6 +21,9 @@ from screentest.display import VERDICT_STYLES, counted
 from screentest.reports import ContactSheet, ReportEntry, annotate
 from screentest.reports.measuring import measure
 from screentest.reports.strip import draw_strip
+from screentest.screening.models import Verdict
+from screentest.screening.records import Record, Result
+from screentest.screening.table import decode
 from screentest.stack import LocalStack
 
 POLL_SECONDS = 0.2
@@ -33,8 +33,6 @@ SHORT_MODELS = {model.name: model.short for model in BUILT_IN}
 
 STRIP = tuple((name, EMO, "1:1") for name in ("waist_up", "tilted", "masked", "too_dark"))
 """One face side by side: passing, tilted, masked, dark."""
-
-Item = Mapping[str, Any]
 
 
 class DemoError(Exception):
@@ -48,30 +46,35 @@ class Outcome:
     Attributes:
         case: the upload.
         version: its S3 version.
-        item: the verdict item, once there.
+        record: the decided record, once there.
         notified: whether the failure topic announced it.
         logged: whether the function's log names it.
     """
 
     case: Case
-    version: str
-    item: Item | None = None
+    version: str | None
+    record: Record | None = None
     notified: bool = False
     logged: bool = False
 
     @property
     def right(self) -> bool:
         """Whether the verdict is the one written down beforehand; where none was, whether there is one."""
-        if self.item is None:
+        if self.result is None:
             return False
         if self.case.expected is None:
-            return bool(self.item["verdict"] != "error")
-        return bool(self.item.get("code", self.item["verdict"]) == self.case.expected)
+            return self.result.verdict is not Verdict.ERROR
+        return (self.result.code or self.result.verdict) == self.case.expected
 
     @property
     def must_be_notified(self) -> bool:
         """Whether a message on the failure topic is due."""
-        return self.item is not None and self.item["verdict"] != "pass"
+        return self.result is not None and self.result.verdict is not Verdict.PASS
+
+    @property
+    def result(self) -> Result | None:
+        """The verdict, once there."""
+        return self.record.result if self.record is not None else None
 
 
 @dataclass
@@ -83,7 +86,7 @@ class Board:
     @property
     def decided(self) -> int:
         """How many have a verdict."""
-        return sum(outcome.item is not None for outcome in self.outcomes.values())
+        return sum(outcome.record is not None for outcome in self.outcomes.values())
 
     def table(self) -> Table:
         """The verdicts so far, in the order of upload."""
@@ -92,26 +95,22 @@ class Board:
             table.add_column(name, overflow="fold")
         table.add_column("ms", justify="right", no_wrap=True)
         for outcome in self.outcomes.values():
-            if outcome.item is not None:
-                table.add_row(*self._cells(outcome, outcome.item))
+            if outcome.result is not None:
+                table.add_row(*self._cells(outcome, outcome.result))
         return table
 
     @staticmethod
-    def _cells(outcome: Outcome, item: Item) -> Iterator[str]:
-        case, verdict, code = outcome.case, str(item["verdict"]), str(item.get("code", ""))
+    def _cells(outcome: Outcome, result: Result) -> Iterator[str]:
+        case = outcome.case
         yield escape(case.name)
         yield SHORT_MODELS.get(case.model, case.model)
         yield case.ratio or "-"
-        yield f"[{VERDICT_STYLES[verdict]}]{verdict}[/]"
+        yield f"[{VERDICT_STYLES[result.verdict]}]{result.verdict}[/]"
         wrong = "" if outcome.right else f"\n[red]not {short(case.expected or 'error')}[/]"
-        yield escape(short(code)) + wrong
-        boxes = [
-            " ".join(str(int(side)) for side in item[name])
-            for name in ("face_bbox", "ext_bbox")
-            if name in item
-        ]
-        yield "\n".join(boxes) or str(item.get("body_style", ""))
-        yield str(int(item["latency_ms"])) if "latency_ms" in item else ""
+        yield escape(short(result.code or "")) + wrong
+        boxes = [" ".join(map(str, box)) for box in (result.face_bbox, result.ext_bbox) if box]
+        yield "\n".join(boxes) or result.body_style or ""
+        yield str(result.latency_ms) if result.latency_ms is not None else ""
 
 
 def short(code: str) -> str:
@@ -119,26 +118,16 @@ def short(code: str) -> str:
     return code.removeprefix("InvalidFile.")
 
 
-def plain(value: Any) -> Any:
-    """A DynamoDB value with ordinary numbers."""
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, dict):
-        return {key: plain(each) for key, each in value.items()}
-    return [plain(each) for each in value] if isinstance(value, list) else value
-
-
-def read_items(stack: LocalStack) -> Iterator[Item]:
-    """Every decided item of the verdict table."""
-    deserialize = boto3.dynamodb.types.TypeDeserializer().deserialize
+def read_records(stack: LocalStack) -> Iterator[Record]:
+    """Every decided record of the verdict table."""
     pages = (
         stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs["VerdictTableName"])
     )
     for page in pages:
-        for raw in page["Items"]:
-            item = {name: plain(deserialize(value)) for name, value in raw.items()}
-            if "verdict" in item and "lease_until" not in item:
-                yield item
+        for item in page["Items"]:
+            record = Record.from_item(decode(item))
+            if record.is_decided:
+                yield record
 
 
 def subscribe(stack: LocalStack) -> str:
@@ -177,7 +166,7 @@ def await_log(stack: LocalStack, board: Board) -> None:
     until = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < until:
         read_log(stack, board)
-        if all(outcome.logged for outcome in board.outcomes.values() if outcome.item is not None):
+        if all(outcome.logged for outcome in board.outcomes.values() if outcome.record is not None):
             return
         time.sleep(POLL_SECONDS)
 
@@ -207,7 +196,7 @@ def upload(stack: LocalStack, cases: Iterable[Case]) -> Board:
     board = Board()
     for case in cases:
         put = s3.put_object(Bucket=bucket, Key=case.key, Body=data(case), ContentType="image/jpeg")
-        board.outcomes[case.key] = Outcome(case, put.get("VersionId", "-"))
+        board.outcomes[case.key] = Outcome(case, put.get("VersionId"))
     return board
 
 
@@ -222,10 +211,10 @@ def follow(stack: LocalStack, board: Board, queue: str, console: Console) -> Non
     with Live(progress, console=console, refresh_per_second=8, transient=True) as live:
         while time.monotonic() - quiet_since < TIMEOUT_SECONDS:
             before = board.decided
-            for item in read_items(stack):
-                outcome = board.outcomes.get(item["key"])
-                if outcome and item.get("version_id", "-") == outcome.version:
-                    outcome.item = item
+            for record in read_records(stack):
+                outcome = board.outcomes.get(record.ref.key)
+                if outcome and record.ref.version_id == outcome.version:
+                    outcome.record = record
             collect_notifications(stack, queue, board)
             if board.decided > before:
                 quiet_since = time.monotonic()
@@ -249,9 +238,9 @@ def write_report(board: Board, out: Path) -> Path:
         page, title="Screentest demo", subtitle=f"{counted(len(board.outcomes), 'upload')}, local stack"
     ) as sheet:
         for number, outcome in enumerate(board.outcomes.values(), 1):
-            if outcome.item is None:
+            if outcome.record is None:
                 continue
-            entry = report_entry(outcome, outcome.item)
+            entry = report_entry(outcome.case, outcome.record)
             sheet.add(entry)
             if (entry.name, entry.model, entry.ratio) in STRIP:
                 strips[STRIP.index((entry.name, entry.model, entry.ratio))] = entry
@@ -265,40 +254,29 @@ def write_report(board: Board, out: Path) -> Path:
     return page
 
 
-def report_entry(outcome: Outcome, item: Item) -> ReportEntry:
+def report_entry(case: Case, record: Record) -> ReportEntry:
     """One upload as the reports show it."""
-    case = outcome.case
     expected = None
     if case.expected:
-        expected = case.expected if case.expected == "pass" else f"reject {case.expected}"
-    return ReportEntry(
+        expected = case.expected if case.expected == Verdict.PASS else f"{Verdict.REJECT} {case.expected}"
+    return ReportEntry.of(
+        record,
         name=case.name,
-        model=case.model,
-        verdict=item["verdict"],
-        ratio=case.ratio,
-        code=item.get("code"),
-        message=item.get("message"),
-        face_bbox=item.get("face_bbox"),
-        ext_bbox=item.get("ext_bbox"),
-        body_style=item.get("body_style"),
-        latency_ms=item.get("latency_ms"),
         picture=data(case),
         explanation=measure(data(case), case.model, case.ratio),
         expected=expected,
         note=case.because or None,
-        source=item["object"],
-        screened_at=item.get("screened_at"),
     )
 
 
 def problems(board: Board) -> Iterator[str]:
     """What is not as it should be, one sentence each."""
     for key, outcome in board.outcomes.items():
-        if outcome.item is None:
+        if outcome.result is None:
             yield f"{key}: no verdict"
             continue
         if not outcome.right:
-            said = outcome.item.get("code", outcome.item["verdict"])
+            said = outcome.result.code or outcome.result.verdict
             wanted = f", not {outcome.case.expected}: {outcome.case.because}" if outcome.case.expected else ""
             yield f"{key}: {said}{wanted}"
         if outcome.must_be_notified and not outcome.notified:

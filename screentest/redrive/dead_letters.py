@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from screentest.aws import AwsError, translated
-from screentest.backfill.selection import stamp
 from screentest.screening import events
 from screentest.screening.errors import UnreadableEvent
-from screentest.screening.models import ObjectRef
+from screentest.screening.models import ObjectRef, Verdict
 from screentest.screening.queue import CODE_ATTRIBUTE, REDRIVEN_ATTRIBUTE
+from screentest.screening.records import Attribute, Record, timestamp
 from screentest.screening.table import decode
 
 if TYPE_CHECKING:
@@ -124,16 +124,23 @@ class Codes:
                 answer = self._client.query(
                     TableName=self._table,
                     KeyConditionExpression="#object = :object",
-                    ExpressionAttributeNames={"#object": "object"},
+                    ExpressionAttributeNames={"#object": Attribute.OBJECT},
                     ExpressionAttributeValues={":object": {"S": ref.uri}},
                 )
-            items = [decode(item) for item in answer["Items"]]
-            mine = [i for i in items if str(i["screening"]).endswith(f"#{ref.version_id or '-'}")]
-            failed = [i for i in mine if i.get("verdict") == "error" or "cause_code" in i]
+            found = [Record.from_item(decode(item)) for item in answer["Items"]]
+            failed = [r for r in found if r.ref.version_id == ref.version_id and _failure(r) is not None]
             if failed:
-                newest = max(failed, key=lambda item: str(item.get("screened_at", "")))
-                return str(newest.get("cause_code") or newest.get("code") or NO_CODE)
+                newest = max(failed, key=lambda record: record.result.screened_at if record.result else "")
+                return _failure(newest) or NO_CODE
         return NO_CODE
+
+
+def _failure(record: Record) -> str | None:
+    """Code of the last failed attempt or else of the recorded error, empty where it has none; None without either."""
+    if record.lease is not None and record.lease.cause is not None:
+        return record.lease.cause.code
+    result = record.result
+    return result.code or "" if result is not None and result.verdict is Verdict.ERROR else None
 
 
 class DeadLetterQueue:
@@ -212,7 +219,7 @@ class DeadLetterQueue:
         Raises:
             AwsError: the queues may not be written.
         """
-        now = stamp_seconds(self._clock())
+        now = timestamp(self._clock())
         entries: Any = [
             {
                 "Id": str(number),
@@ -277,10 +284,3 @@ def parse_age(text: str | None, option: str) -> float | None:
     if not found:
         raise AwsError(f"{option} {text!r} is not an age: write 90s, 30m, 2h or 3d")
     return float(found[1]) * UNITS[found[2]]
-
-
-def stamp_seconds(seconds: float) -> str:
-    """`YYYY-MM-DDTHH:MM:SS.mmmZ`."""
-    from datetime import UTC, datetime
-
-    return stamp(datetime.fromtimestamp(seconds, UTC))

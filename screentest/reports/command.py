@@ -15,7 +15,7 @@ from screentest.reports.measuring import explained
 from screentest.reports.sheet import ContactSheet
 from screentest.reports.stored import entries
 from screentest.screening.reasons import Language
-from screentest.verdicts.query import PENDING, Question, VerdictReader
+from screentest.verdicts.query import Question, VerdictReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,6 @@ def run(access: Access, question: Question, target: Target, *, limit: int, table
 
     table = table or access.stack.output("VerdictTableName")
     reader = VerdictReader(access.client("dynamodb"), table, remark)
-    items = (item for item in reader.read(question, limit) if item.get("verdict", PENDING) != PENDING)
     subject = question.address or table
     title = target.title or f"Screenings of {printable(subject)}"
     without, denied = 0, 0
@@ -71,7 +70,7 @@ def run(access: Access, question: Question, target: Target, *, limit: int, table
             translated("read the pictures", needs="s3:GetObject and s3:GetObjectVersion on the bucket"),
         ):
             task = progress.add_task("pictures", total=limit or None)
-            for entry in entries(items, access.client("s3")):
+            for entry in entries(reader.read(question, limit), access.client("s3")):
                 sheet.add(explained(entry) if target.explain else entry)
                 without += entry.picture is None
                 denied += entry.absent == "denied"

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Verdict = Literal["pass", "reject", "error"]
+from screentest.screening.models import Verdict
+from screentest.screening.records import Record
+
 Absence = Literal["deleted", "replaced", "archived", "denied", "unreadable", "not-kept"]
 
 
@@ -17,7 +19,6 @@ class ReportEntry:
     Attributes:
         name: what the picture is called: a path or an object key. May hold anything; reports escape it.
         model: the detector's model name.
-        verdict: `pass`, `reject` or `error`.
         ratio: `1:1` or `3:4`, None where the model has none.
         code: why not, None on a pass.
         message: the literal message of the wire.
@@ -52,12 +53,28 @@ class ReportEntry:
     source: str | None = None
     screened_at: str | None = None
 
+    @classmethod
+    def of(cls, record: Record, *, name: str | None = None, **others: Any) -> ReportEntry:
+        """The entry of a decided record. `others` are fields that it does not know."""
+        ref, screening, result = record.ref, record.screening, record.result
+        assert result is not None
+        return cls(
+            name=name or ref.key,
+            source=ref.uri,
+            model=screening.model,
+            ratio=screening.ratio,
+            verdict=result.verdict,
+            code=result.code,
+            message=result.message,
+            face_bbox=result.face_bbox,
+            ext_bbox=result.ext_bbox,
+            body_style=result.body_style,
+            latency_ms=result.latency_ms,
+            screened_at=result.screened_at,
+            **others,
+        )
+
     @property
     def outcome(self) -> str:
         """Verdict and code in one, the form of `expected`."""
         return f"{self.verdict} {self.code}" if self.code else self.verdict
-
-
-def wire_ratio(stored: str | None) -> str | None:
-    """`1:1` or `3:4` of the table's `1x1` or `3x4`; None for `-`, which stands for a model without one."""
-    return None if stored in (None, "-") else stored.replace("x", ":")

@@ -42,13 +42,12 @@ def run(
     reader = VerdictReader(access.client("dynamodb"), table, remark)
     limited = limit is None and output == "table"
     limit = TABLE_LIMIT if limited else limit or 0
-    items = reader.read(question, limit)
     if output == "json":
-        count = writing.write_json(items, sys.stdout)
+        count = writing.write_json(reader.items(question, limit), sys.stdout)
     elif output == "csv":
-        count = writing.write_csv(items, sys.stdout)
+        count = writing.write_csv(reader.read(question, limit), sys.stdout)
     else:
-        count = writing.write_table(items, Console(highlight=False))
+        count = writing.write_table(reader.read(question, limit), Console(highlight=False))
     if not count:
         remark("no verdict matches; screenings that wait have none yet (--verdict pending)")
     elif limited and count == limit:

@@ -12,21 +12,20 @@ from typing import TYPE_CHECKING, Any, Final
 from screentest.aws import AwsError, translated
 from screentest.backfill.selection import parse_source, stamp, utc
 from screentest.screening.models import Verdict
+from screentest.screening.records import INDEX, Attribute, Item, Record, code_matches
 from screentest.screening.table import decode
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-INDEX: Final = "by-verdict"
-"""Partition key `verdict`, sort key `screened_at`, all attributes."""
 
 PENDING: Final = "pending"
 """Asked for like a verdict: screenings that have none yet. No index knows them."""
 
 PERMISSIONS: Final = "dynamodb:Query and dynamodb:Scan on the table and its index"
 
-Item = dict[str, Any]
 Remark = Callable[[str], None]
+_Found = tuple[Record, Item]
+"""A record, and its item exactly as it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +88,17 @@ class Question:
         """Whether the index narrows the reading at all."""
         return bool(self.verdicts or self.codes or self.since or self.until)
 
-    def matches(self, item: Item) -> bool:
-        """Whether an item is asked for."""
-        verdict = item.get("verdict", PENDING)
-        at = item.get("screened_at", "")
-        code = item.get("code", "")
+    def matches(self, record: Record) -> bool:
+        """Whether a record is asked for."""
+        result = record.result
+        verdict = result.verdict if result is not None else PENDING
+        at = result.screened_at if result is not None else ""
+        code = result.code or "" if result is not None else ""
         return (
-            str(item.get("object", "")).startswith(self.address)
+            record.ref.uri.startswith(self.address)
             and (not self.verdicts or verdict in self.verdicts)
-            and (not self.models or item.get("model") in self.models)
-            and (
-                not self.codes
-                or any(code == c or (c.endswith(".") and code.startswith(c)) for c in self.codes)
-            )
+            and (not self.models or record.screening.model in self.models)
+            and code_matches(code, self.codes)
             and (self.since is None or at >= stamp(self.since))
             and (self.until is None or (at != "" and at < stamp(self.until)))
         )
@@ -119,8 +116,8 @@ class VerdictReader:
         self._table = table
         self._remark = remark
 
-    def read(self, question: Question, limit: int = 0) -> Iterator[Item]:
-        """The verdicts that are asked for, newest first unless the whole table is read without a limit.
+    def read(self, question: Question, limit: int = 0) -> Iterator[Record]:
+        """The records that are asked for, newest first unless the whole table is read without a limit.
 
         Args:
             limit: at most so many; 0 for all.
@@ -128,12 +125,19 @@ class VerdictReader:
         Raises:
             AwsError: the table may not be read, or does not answer.
         """
-        found = self._found(question, limit)
+        return (record for record, _ in self._found(question, limit))
+
+    def items(self, question: Question, limit: int = 0) -> Iterator[Item]:
+        """The same exactly as they are stored."""
+        return (item for _, item in self._found(question, limit))
+
+    def _found(self, question: Question, limit: int) -> Iterator[_Found]:
+        found = self._matching(question, limit)
         return islice(found, limit) if limit else found
 
-    def _found(self, question: Question, limit: int) -> Iterator[Item]:
+    def _matching(self, question: Question, limit: int) -> Iterator[_Found]:
         if question.address.count("/") > 2 and not question.address.endswith("/"):
-            of_object = [item for item in self._of_object(question.address) if question.matches(item)]
+            of_object = [found for found in self._of_object(question.address) if question.matches(found[0])]
             if of_object:
                 yield from sorted(of_object, key=_time, reverse=True)
                 return
@@ -151,7 +155,7 @@ class VerdictReader:
                 else "no index knows addresses; --verdict, --code or --since would read less"
             )
             self._remark(f"{why}: reading the whole table {self._table}")
-        matching = (item for item in self._all() if question.matches(item))
+        matching = (found for found in self._all() if question.matches(found[0]))
         # Bounded by the limit, whatever the size of the table.
         yield from heapq.nlargest(limit, matching, key=_time) if limit else matching
 
@@ -166,23 +170,23 @@ class VerdictReader:
         )
         return False
 
-    def _of_object(self, address: str) -> Iterator[Item]:
+    def _of_object(self, address: str) -> Iterator[_Found]:
         yield from self._pages(
             self._client.query,
             KeyConditionExpression="#object = :object",
-            ExpressionAttributeNames={"#object": "object"},
+            ExpressionAttributeNames={"#object": Attribute.OBJECT},
             ExpressionAttributeValues={":object": {"S": address}},
         )
 
-    def _by_verdict(self, question: Question, verdict: str) -> Iterator[Item]:
-        names = {"#v": "verdict"}
+    def _by_verdict(self, question: Question, verdict: str) -> Iterator[_Found]:
+        names: dict[str, str] = {"#v": Attribute.VERDICT}
         values = {":v": {"S": verdict}}
         condition = "#v = :v"
         first = stamp(question.since) if question.since else ""
         # Exclusive: nothing sorts between a time and the same time without its last letter.
         last = stamp(question.until)[:-1] if question.until else ""
         if first or last:
-            names["#t"] = "screened_at"
+            names["#t"] = Attribute.SCREENED_AT
         if first and last:
             condition += " AND #t BETWEEN :first AND :last"
             values |= {":first": {"S": first}, ":last": {"S": last}}
@@ -200,21 +204,23 @@ class VerdictReader:
             ExpressionAttributeValues=values,
             ScanIndexForward=False,
         )
-        return (item for item in found if question.matches(item))
+        return (each for each in found if question.matches(each[0]))
 
-    def _all(self) -> Iterator[Item]:
+    def _all(self) -> Iterator[_Found]:
         yield from self._pages(self._client.scan)
 
-    def _pages(self, call: Callable[..., Any], **arguments: Any) -> Iterator[Item]:
+    def _pages(self, call: Callable[..., Any], **arguments: Any) -> Iterator[_Found]:
         while True:
             with translated(f"read the table {self._table}", needs=PERMISSIONS):
                 answer = call(TableName=self._table, **arguments)
-            yield from map(decode, answer["Items"])
+                found = [(Record.from_item(item), item) for item in map(decode, answer["Items"])]
+            yield from found
             if "LastEvaluatedKey" not in answer:
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-def _time(item: Item) -> str:
+def _time(found: _Found) -> str:
     """Sorts what is undecided after every time."""
-    return str(item.get("screened_at", "~"))
+    result = found[0].result
+    return result.screened_at or "~" if result is not None else "~"

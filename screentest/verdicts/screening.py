@@ -14,14 +14,22 @@ from rich.text import Text
 from screentest.aws import Access, AwsError, translated
 from screentest.backfill.selection import parse_source
 from screentest.display import VERDICT_STYLES, printable
+from screentest.screening.models import Verdict
 from screentest.screening.reasons import explain
-from screentest.verdicts.query import Item
+from screentest.screening.records import Attribute, Item, Record
+from screentest.verdicts.query import PENDING
 from screentest.verdicts.writing import write_json
 
 PASSED, REJECTED, NOT_JUDGED = 0, 1, 2
 """Exit statuses."""
 
-_FIRST = ("verdict", "code", "message", "face_bbox", "ext_bbox", "body_style")
+_FIRST = (
+    Attribute.CODE,
+    Attribute.MESSAGE,
+    Attribute.FACE_BBOX,
+    Attribute.EXT_BBOX,
+    Attribute.BODY_STYLE,
+)
 
 
 def event(bucket: str, key: str, head: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,28 +91,32 @@ def run(access: Access, address: str, *, json_output: bool, out: IO[str] | None 
         AwsError: as `screen`.
     """
     items = screen(access, address)
+    records = [Record.from_item(item) for item in items]
     out = out or sys.stdout
     if json_output:
         write_json(items, out)
     else:
         console = Console(file=out, highlight=False)
-        for item in items:
-            _print(console, item)
-    verdicts = {str(item.get("verdict")) for item in items}
-    if verdicts - {"pass", "reject"}:
+        for record in records:
+            _print(console, record)
+    verdicts = {record.result.verdict if record.result is not None else None for record in records}
+    if verdicts - {Verdict.PASS, Verdict.REJECT}:
         return NOT_JUDGED
-    return REJECTED if "reject" in verdicts else PASSED
+    return REJECTED if Verdict.REJECT in verdicts else PASSED
 
 
-def _print(console: Console, item: Item) -> None:
-    verdict, ratio = str(item.get("verdict", "pending")), str(item.get("ratio", "-"))
-    words = explain(item.get("code"), str(item["model"]), ratio=None if ratio == "-" else ratio)
+def _print(console: Console, record: Record) -> None:
+    item, screening, result = record.to_item(), record.screening, record.result
+    verdict = result.verdict if result is not None else PENDING
+    words = explain(result.code if result is not None else None, screening.model, ratio=screening.ratio)
     line = Text(f"{verdict:<6} ", style=f"bold {VERDICT_STYLES.get(verdict, '')}")
-    line.append(f"{printable(str(item['model']))}{'' if ratio == '-' else ' ' + ratio}", style="default")
+    ratio = f" {screening.ratio_key}" if screening.ratio else ""
+    line.append(f"{printable(screening.model)}{ratio}", style="default")
     console.print(line, soft_wrap=True)
-    if verdict != "pass":
+    if verdict != Verdict.PASS:
         console.print(Text(f"       {words.title}. {words.advice}"), soft_wrap=True)
-    names = [*(name for name in _FIRST[1:] if name in item), *sorted(set(item) - set(_FIRST))]
+    first = [name for name in _FIRST if name in item]
+    names = [*first, *sorted(set(item) - {Attribute.VERDICT, *first})]
     width = max(map(len, names))
     for name in names:
         value = item[name]

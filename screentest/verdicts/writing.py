@@ -14,32 +14,33 @@ from rich.console import Console
 from rich.text import Text
 
 from screentest.display import VERDICT_STYLES, printable
-from screentest.verdicts.query import PENDING, Item
+from screentest.screening.records import Attribute, Item, Record, Result
+from screentest.verdicts.query import PENDING
 
 COLUMNS: Final = (
-    "screened_at",
-    "verdict",
-    "code",
-    "message",
-    "model",
-    "ratio",
-    "bucket",
-    "key",
-    "version_id",
-    "face_bbox",
-    "ext_bbox",
-    "body_style",
-    "size",
-    "etag",
-    "trigger",
-    "detector",
-    "rules_version",
-    "request_id",
-    "attempts",
-    "latency_ms",
-    "tags",
-    "notified_at",
-    "last_modified",
+    Attribute.SCREENED_AT,
+    Attribute.VERDICT,
+    Attribute.CODE,
+    Attribute.MESSAGE,
+    Attribute.MODEL,
+    Attribute.RATIO,
+    Attribute.BUCKET,
+    Attribute.KEY,
+    Attribute.VERSION_ID,
+    Attribute.FACE_BBOX,
+    Attribute.EXT_BBOX,
+    Attribute.BODY_STYLE,
+    Attribute.SIZE,
+    Attribute.ETAG,
+    Attribute.TRIGGER,
+    Attribute.DETECTOR,
+    Attribute.RULES_VERSION,
+    Attribute.REQUEST_ID,
+    Attribute.ATTEMPTS,
+    Attribute.LATENCY_MS,
+    Attribute.TAGS,
+    Attribute.NOTIFIED_AT,
+    Attribute.LAST_MODIFIED,
 )
 """Of the CSV file, in this order; every column is there whether or not an item knows it."""
 
@@ -63,13 +64,14 @@ def write_json(items: Iterable[Item], out: IO[str]) -> int:
     return count
 
 
-def write_csv(items: Iterable[Item], out: IO[str]) -> int:
-    """A header and one row an item. Returns how many items."""
+def write_csv(records: Iterable[Record], out: IO[str]) -> int:
+    """A header and one row a record. Returns how many records."""
     # RFC 4180's line ends: with others, the writer leaves a lone carriage return in a key unquoted.
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     count = 0
-    for count, item in enumerate(items, start=1):  # noqa: B007 - the count is the result
+    for count, record in enumerate(records, start=1):  # noqa: B007 - the count is the result
+        item = record.to_item()
         writer.writerow([cell(item.get(column)) for column in COLUMNS])
     return count
 
@@ -85,9 +87,9 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def write_table(items: Iterable[Item], console: Console) -> int:
-    """One line a verdict, as wide as the console: addresses lose their beginning first. Returns how many items."""
-    rows = [_row(item, console.width) for item in items]
+def write_table(records: Iterable[Record], console: Console) -> int:
+    """One line a verdict, as wide as the console: addresses lose their beginning first. Returns how many records."""
+    rows = [_row(record, console.width) for record in records]
     if not rows:
         return 0
     heading = _Row("verdict", "when" if rows[0].when else "", "model", "why or face", "object")
@@ -120,21 +122,26 @@ class _Row:
         return self.verdict, self.when, self.model, self.why, self.address
 
 
-def _row(item: Item, width: int) -> _Row:
-    verdict = printable(str(item.get("verdict", PENDING)))
-    at = str(item.get("screened_at", "")).replace("T", " ")
+def _row(record: Record, width: int) -> _Row:
+    screening, result = record.screening, record.result
+    at = result.screened_at.replace("T", " ") if result is not None else ""
     # Without a year, and then without a time, where there is no room.
     when = at[:16] if width >= WIDE else at[5:16] if width >= NARROW else ""
-    model = re.sub(r"-detect(-.*)?$", "", printable(str(item.get("model", ""))))
-    model = _last(model, width // 3)
-    if item.get("ratio", "-") != "-":
-        model += f" {printable(str(item['ratio']))}"
-    why = printable(str(item.get("code", ""))).removeprefix("InvalidFile.")
-    if not why:
-        boxes = [" ".join(map(str, item[name])) for name in ("face_bbox", "ext_bbox") if item.get(name)]
-        style = f"{item['body_style']} body" if item.get("body_style") else ""
-        why = " / ".join(boxes if width >= WIDE else boxes[:1]) or printable(style)
-    return _Row(verdict, when, model, _last(why, width // 3), printable(str(item.get("object", ""))))
+    model = _last(re.sub(r"-detect(-.*)?$", "", printable(screening.model)), width // 3)
+    if screening.ratio:
+        model += f" {printable(screening.ratio_key)}"
+    why = _why(result, width) if result is not None else ""
+    verdict = result.verdict if result is not None else PENDING
+    return _Row(verdict, when, model, _last(why, width // 3), printable(record.ref.uri))
+
+
+def _why(result: Result, width: int) -> str:
+    """The code, or of a pass its boxes or its style."""
+    if result.code:
+        return printable(result.code).removeprefix("InvalidFile.")
+    boxes = [" ".join(map(str, box)) for box in (result.face_bbox, result.ext_bbox) if box]
+    style = f"{result.body_style} body" if result.body_style else ""
+    return " / ".join(boxes if width >= WIDE else boxes[:1]) or printable(style)
 
 
 def _last(text: str, room: int) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.screening import record
 
 from screentest.aws import AwsError
 from screentest.backfill.selection import Listed, Selection, Skip, parse_size, parse_source
@@ -70,7 +71,7 @@ def test_the_listing_alone_leaves_objects_out(
 )
 def test_a_verdict_by_the_current_rules_stands(item: dict[str, object], reasons: set[Reason]) -> None:
     ref = listed().ref("portraits")
-    assert needed(ref, [EMO], {EMO.sort_key(None): item} if item else {}, "2") == reasons
+    assert needed(ref, [EMO], {EMO: record(**item)} if item else {}, "2") == reasons
 
 
 @pytest.mark.parametrize(
@@ -87,9 +88,9 @@ def test_a_verdict_by_the_current_rules_stands(item: dict[str, object], reasons:
 def test_rejections_are_judged_again_where_that_is_asked_for(
     item: dict[str, object], codes: tuple[str, ...], reasons: set[Reason]
 ) -> None:
-    items = {EMO.sort_key(None): item | {"rules_version": "2"}}
-    assert needed(listed().ref("b"), [EMO], items, "2", rejects=True, codes=codes) == reasons
-    assert Reason.REJECT not in needed(listed().ref("b"), [EMO], items, "2")
+    stored = {EMO: record(**item, rules_version="2")}
+    assert needed(listed().ref("b"), [EMO], stored, "2", rejects=True, codes=codes) == reasons
+    assert Reason.REJECT not in needed(listed().ref("b"), [EMO], stored, "2")
 
 
 def test_a_message_says_which_rejections_are_judged_again() -> None:
@@ -101,16 +102,16 @@ def test_a_message_says_which_rejections_are_judged_again() -> None:
 
 
 def test_without_named_rules_nothing_is_outdated() -> None:
-    item = {"verdict": "pass", "rules_version": "1"}
-    assert needed(listed().ref("b"), [EMO], {EMO.sort_key(None): item}, None) == set()
+    stored = {EMO: record(verdict="pass", rules_version="1")}
+    assert needed(listed().ref("b"), [EMO], stored, None) == set()
 
 
 def test_each_screening_of_an_object_counts() -> None:
     emoji = Screening.of("emoji-detect-v1")
-    items = {EMO.sort_key("v1"): {"verdict": "pass", "rules_version": "1"}}
+    stored = {EMO: record(verdict="pass", rules_version="1", version_id="v1")}
     ref = listed(version_id="v1").ref("b")
-    assert needed(ref, [EMO], items, "1") == set()
-    assert needed(ref, [EMO, emoji], items, "1") == {Reason.NEW}
+    assert needed(ref, [EMO], stored, "1") == set()
+    assert needed(ref, [EMO, emoji], stored, "1") == {Reason.NEW}
 
 
 sizes = st.integers(min_value=0, max_value=10**12)

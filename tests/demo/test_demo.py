@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 from rich.console import Console
+from support.screening import record
 
 from screentest.demo import pictures
 from screentest.demo.cases import CASES, PREFIXES, Case, cases_of
@@ -23,7 +24,7 @@ PICTURES = [case for case in CASES if case.picture != "not_a_picture"]
 
 
 def outcome(case: Case = CASES[0], **item: object) -> Outcome:
-    found = {"key": case.key, "verdict": "pass", "latency_ms": 12} | item if item else None
+    found = record(**{"key": case.key, "verdict": "pass", "latency_ms": 12} | item) if item else None
     return Outcome(case, "v1", found, notified=True, logged=True)
 
 
@@ -77,9 +78,9 @@ def test_every_upload_as_expected_is_no_problem():
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        ({"item": None}, "no verdict"),
+        ({"record": None}, "no verdict"),
         (
-            {"item": {"verdict": "reject", "code": "InvalidFile.NoHuman"}},
+            {"record": record(verdict="reject", code="InvalidFile.NoHuman")},
             "InvalidFile.NoHuman, not pass: One man",
         ),
         ({"logged": False}, "log does not name it"),

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from page_bench import BUCKET, TABLE, Bench
+from support.screening import record
 from typer.testing import CliRunner
 
 from screentest.cli.report import app
 from screentest.demo import pictures
 from screentest.reports import stored
 from screentest.screening.models import ObjectRef, Screening
+from screentest.screening.records import Record
 
 pytestmark = pytest.mark.stack
 
@@ -57,8 +60,7 @@ def entries(file: Path) -> list[dict[str, Any]]:
 
 
 def test_an_item_with_an_impossible_bucket_name_is_shown_without_its_picture(bench: Bench) -> None:
-    item = {"bucket": "Not a bucket!", "key": "a.jpg", "model": "emo-detect-v1", "verdict": "pass"}
-    shown = stored.entry(item, bench.s3)
+    shown = stored.entry(record(bucket="Not a bucket!", verdict="pass"), bench.s3)
     assert (shown.picture, shown.absent) == (None, "deleted")
 
 
@@ -126,17 +128,10 @@ def test_without_versions_a_replaced_picture_is_not_shown(bench: Bench) -> None:
     bucket = "uploads-without-versions"
     bench.s3.create_bucket(Bucket=bucket)
     first = bench.s3.put_object(Bucket=bucket, Key="a.jpg", Body=b"first")["ETag"].strip('"')
-    item = {
-        "bucket": bucket,
-        "key": "a.jpg",
-        "model": "emo-detect-v1",
-        "ratio": "1x1",
-        "verdict": "pass",
-        "etag": first,
-    }
-    assert stored.entry(item, bench.s3).picture == b"first"
+    screened = record(bucket=bucket, key="a.jpg", verdict="pass", etag=first)
+    assert stored.entry(screened, bench.s3).picture == b"first"
     bench.s3.put_object(Bucket=bucket, Key="a.jpg", Body=b"second")
-    replaced = stored.entry(item, bench.s3)
+    replaced = stored.entry(screened, bench.s3)
     assert (replaced.picture, replaced.absent) == (None, "replaced")
 
 
@@ -146,12 +141,12 @@ def test_many_items_keep_their_order_and_are_read_as_they_are_asked_for(bench: B
         bench.s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
     taken = []
 
-    def items() -> Any:
+    def records() -> Iterator[Record]:
         for key in keys:
             taken.append(key)
-            yield {"bucket": BUCKET, "key": key, "model": "m", "ratio": "-", "verdict": "pass"}
+            yield record(bucket=BUCKET, key=key, verdict="pass")
 
-    reading = stored.entries(items(), bench.s3, workers=2)
+    reading = stored.entries(records(), bench.s3, workers=2)
     assert next(reading).name == keys[0]
     assert len(taken) <= 5
     assert [entry.name for entry in reading] == keys[1:]
@@ -172,14 +167,12 @@ class Refusing:
     [("AccessDenied", "denied"), ("NoSuchVersion", "deleted"), ("InvalidObjectState", "archived")],
 )
 def test_why_a_picture_is_missing_is_said(code: str, absent: str) -> None:
-    item = {"bucket": "b", "key": "k", "model": "m", "verdict": "error", "code": "Throttling"}
-    assert stored.entry(item, Refusing(code)).absent == absent
+    assert stored.entry(record(verdict="error", code="Throttling"), Refusing(code)).absent == absent
 
 
 def test_trouble_of_s3_is_no_missing_picture() -> None:
-    items = [{"bucket": "b", "key": "k", "model": "m", "verdict": "pass"}]
     with pytest.raises(ClientError, match="SlowDown"):
-        list(stored.entries(items, Refusing("SlowDown")))
+        list(stored.entries([record(verdict="pass")], Refusing("SlowDown")))
 
 
 def test_what_decided_is_drawn_where_it_agrees_with_the_verdict(

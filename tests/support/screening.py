@@ -9,9 +9,19 @@ from aws_lambda_powertools import Logger
 
 from screentest.screening.objects import Objects
 from screentest.screening.presign import Signer
+from screentest.screening.records import Record
 from screentest.screening.screen import Screener
 from screentest.screening.table import VerdictTable
 from screentest.screening.telemetry import Telemetry
+
+
+def record(**attributes: Any) -> Record:
+    """A stored record: the item's attributes, those that every item has of an upload where they are not given."""
+    bucket, key = attributes.get("bucket", "uploads"), attributes.get("key", "emo/1x1/a.jpg")
+    item = {"bucket": bucket, "key": key, "model": "emo-detect-v1", "ratio": "1x1"} | attributes
+    version = item.get("version_id", "-")
+    names = {"object": f"s3://{bucket}/{key}", "screening": f"{item['model']}#{item['ratio']}#{version}"}
+    return Record.from_item(names | item)
 
 
 class KeptTopic:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from screentest.screening.records import Record
 from screentest.screening.table import decode
 from screentest.verdicts.query import Question, VerdictReader
 
@@ -32,7 +33,7 @@ def ask(table: Table, question: Question, limit: int = 0) -> tuple[list[str], li
     remarks: list[str] = []
     client = Counting(table[0])
     found = VerdictReader(client, table[1], remarks.append).read(question, limit)  # type: ignore[arg-type]
-    return [item["key"].rpartition("/")[2] for item in found], client.called, remarks
+    return [record.ref.key.rpartition("/")[2] for record in found], client.called, remarks
 
 
 def day(number: int) -> datetime:
@@ -115,14 +116,14 @@ def test_every_way_of_reading_finds_the_same(
     table: Table, plain_table: Table, question: Question, limit: int
 ) -> None:
     """Index, partition and scan agree with a plain filter over all items."""
-    everything = [decode(item) for item in table[0].scan(TableName=table[1])["Items"]]
+    everything = [Record.from_item(decode(item)) for item in table[0].scan(TableName=table[1])["Items"]]
     decided_only = not question.verdicts and not question.address
     expected = {
-        item["key"].rpartition("/")[2]
-        for item in everything
-        if question.matches(item) and not (decided_only and "verdict" not in item)
+        record.ref.key.rpartition("/")[2]
+        for record in everything
+        if question.matches(record) and not (decided_only and record.result is None)
     }
-    exact = {item["key"].rpartition("/")[2] for item in everything if item["object"] == question.address}
+    exact = {r.ref.key.rpartition("/")[2] for r in everything if r.ref.uri == question.address}
     if exact & expected:
         expected &= exact
     for where in (table, plain_table):

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
+from support.screening import record
 
 from screentest.display import duration, printable
+from screentest.screening.records import Item, Record
+from screentest.screening.table import decode, encode
 from screentest.verdicts import writing
 
 Table = tuple[Any, str]
@@ -23,13 +27,42 @@ Run = Callable[..., Any]
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300)
 
 
+SHOWN = Path(__file__).with_name("shown")
+"""What version 0.1.0 made of the items of tests/pipeline/items.jsonl."""
+
+
+@pytest.fixture(scope="module")
+def items() -> list[Item]:
+    lines = (Path(__file__).parents[1] / "pipeline" / "items.jsonl").read_text().splitlines()
+    return [decode(encode(json.loads(line))) for line in lines]
+
+
+def test_json_lines_are_what_is_stored_to_the_byte(items: list[Item]) -> None:
+    out = io.StringIO()
+    assert writing.write_json(items, out) == len(items)
+    assert out.getvalue() == "".join(
+        json.dumps(item, ensure_ascii=False, separators=(",", ":")) + "\n" for item in items
+    )
+
+
+def test_a_csv_file_stays_as_it_was_to_the_byte(items: list[Item]) -> None:
+    out = io.StringIO(newline="")
+    writing.write_csv(map(Record.from_item, items), out)
+    assert out.getvalue() == (SHOWN / "verdicts.csv").read_bytes().decode()
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_a_table_stays_as_it_was_to_the_byte(items: list[Item], width: int) -> None:
+    out = io.StringIO()
+    writing.write_table(map(Record.from_item, items), Console(file=out, width=width, highlight=False))
+    assert out.getvalue() == (SHOWN / f"table-{width}.txt").read_text()
+
+
 @given(key=keys | st.builds(str.__add__, st.sampled_from("=+-@\t\r\n＝＋－＠"), keys), code=keys)
 def test_no_cell_is_a_formula_and_nothing_is_lost(key: str, code: str) -> None:
     out = io.StringIO(newline="")
-    assert (
-        writing.write_csv([{"key": key, "code": code, "verdict": "reject", "face_bbox": [1, 2, 3, 4]}], out)
-        == 1
-    )
+    rejected = record(key=key, code=code, verdict="reject", face_bbox=[1, 2, 3, 4])
+    assert writing.write_csv([rejected], out) == 1
     header, row = csv.reader(io.StringIO(out.getvalue(), newline=""))
     assert header == list(writing.COLUMNS)
     for name, given_ in (("key", key), ("code", code)):
@@ -41,16 +74,16 @@ def test_no_cell_is_a_formula_and_nothing_is_lost(key: str, code: str) -> None:
 
 @given(key=keys, width=st.sampled_from([40, 60, 80, 120, 200]))
 def test_a_table_fits_and_a_key_has_no_power_over_the_terminal(key: str, width: int) -> None:
-    item = {
-        "object": f"s3://portraits/{key}",
-        "verdict": "reject",
-        "code": "InvalidFile.FacePose",
-        "model": "animate-anyone-detect-gen2",
-        "ratio": "-",
-        "screened_at": "2026-01-03T00:00:00.000Z",
-    }
+    rejected = record(
+        key=key,
+        verdict="reject",
+        code="InvalidFile.FacePose",
+        model="animate-anyone-detect-gen2",
+        ratio="-",
+        screened_at="2026-01-03T00:00:00.000Z",
+    )
     out = io.StringIO()
-    assert writing.write_table([item], Console(file=out, width=width, highlight=False)) == 1
+    assert writing.write_table([rejected], Console(file=out, width=width, highlight=False)) == 1
     lines = out.getvalue().split("\n")
     assert max(map(cell_len, lines)) <= width
     assert "\x1b" not in out.getvalue()
@@ -59,16 +92,11 @@ def test_a_table_fits_and_a_key_has_no_power_over_the_terminal(key: str, width: 
 
 
 def test_a_pass_shows_its_boxes() -> None:
-    item = {
-        "object": "s3://p/emo/a.jpg",
-        "verdict": "pass",
-        "face_bbox": [1, 2, 3, 4],
-        "ext_bbox": [0, 0, 9, 9],
-    }
-    figure = {"object": "s3://p/aa/a.jpg", "verdict": "pass", "body_style": "full"}
+    head = record(verdict="pass", face_bbox=[1, 2, 3, 4], ext_bbox=[0, 0, 9, 9])
+    figure = record(verdict="pass", body_style="full")
     for width, said in ((80, "1 2 3 4 "), (120, "1 2 3 4 / 0 0 9 9")):
         out = io.StringIO()
-        writing.write_table([item, figure], Console(file=out, width=width))
+        writing.write_table([head, figure], Console(file=out, width=width))
         assert said in out.getvalue()
         assert "full body" in out.getvalue()
 

@@ -17,7 +17,7 @@ from screentest.screening.errors import ObjectGone, ScreeningError, UnreadableEv
 from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict
 from screentest.screening.outcomes import outcome
 from screentest.screening.progress import Attempt
-from screentest.screening.records import RescreenPolicy
+from screentest.screening.records import Record, RescreenPolicy
 from screentest.screening.screen import Report, Screener
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def message(ref: ObjectRef, rejects: Sequence[str] | None = None) -> str:
 def needed(
     ref: ObjectRef,
     screenings: Iterable[Screening],
-    items: Mapping[str, Mapping[str, Any]],
+    stored: Mapping[Screening, Record],
     rules_version: str | None,
     *,
     rejects: bool = False,
@@ -85,25 +85,29 @@ def needed(
 
     Args:
         screenings: that its key is routed to.
-        items: the stored items of this object by sort key.
+        stored: the records of this object.
         rules_version: of the deployed detector; None where it names none, so that nothing is ever outdated.
         rejects: whether rejections are to be screened again.
         codes: of errors and rejections, only these (`records.code_matches`).
     """
     reasons = set()
     for screening in screenings:
-        item = items.get(screening.sort_key(ref.version_id), {})
-        other_upload = not ref.version_id and item.get("etag") not in (None, ref.etag)
-        if other_upload or "verdict" not in item or "lease_until" in item:
+        record = stored.get(screening)
+        result = record.result if record is not None and record.is_decided else None
+        if (
+            record is None
+            or result is None
+            or (not ref.version_id and record.ref.etag not in (None, ref.etag))
+        ):
             reasons.add(Reason.NEW)
             continue
-        coded = records.code_matches(str(item.get("code", "")), codes)
-        if item["verdict"] == Verdict.ERROR:
+        coded = records.code_matches(result.code or "", codes)
+        if result.verdict is Verdict.ERROR:
             reasons |= {Reason.ERROR} if coded else set()
             continue
-        if rules_version is not None and item.get("rules_version") != rules_version:
+        if rules_version is not None and result.rules_version != rules_version:
             reasons.add(Reason.OUTDATED)
-        if item["verdict"] == Verdict.REJECT and rejects and coded:
+        if result.verdict is Verdict.REJECT and rejects and coded:
             reasons.add(Reason.REJECT)
     return frozenset(reasons)
 
@@ -205,13 +209,10 @@ class Tasks:
         if not screenings:
             self._telemetry.ignored(ref, "no route")
             return "Succeeded", "skipped: no route for its key"
-        stored = {
-            screening.sort_key(ref.version_id): self._screener.table.get(records.key(ref, screening))
-            for screening in screenings
-        }
-        items = {name: record.to_item() for name, record in stored.items() if record is not None}
+        found = {s: self._screener.table.get(records.key(ref, s)) for s in screenings}
+        stored = {screening: record for screening, record in found.items() if record is not None}
         rejects = Reason.REJECT in only
-        reasons = needed(ref, screenings, items, self._screener.rules_version, rejects=rejects, codes=codes)
+        reasons = needed(ref, screenings, stored, self._screener.rules_version, rejects=rejects, codes=codes)
         if not reasons & only:
             return "Succeeded", "skipped: " + ("not asked for" if reasons else "screened already")
         rescreen = RescreenPolicy(
@@ -227,8 +228,9 @@ def _result(report: Report) -> tuple[ResultCode, str]:
     if report.failures:
         return "TemporaryFailure", "; ".join(map(_why, report.failures))
     words = [
-        f"{item['model']}: {item['verdict']}" + (f" {item['code']}" if item.get("code") else "")
-        for item in report.items
+        f"{record.screening.model}: {result.verdict}" + (f" {result.code}" if result.code else "")
+        for record in report.records
+        if (result := record.result) is not None
     ]
     code: ResultCode = "PermanentFailure" if report.has_error else "Succeeded"
     return code, "; ".join(words) or "skipped: a later upload is there"

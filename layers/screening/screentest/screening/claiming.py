@@ -41,8 +41,8 @@ class _Unreleased:
 
     @staticmethod
     def _key(record: Record) -> tuple[str, str, float]:
-        stored = records.key(record.ref, record.screening)
-        return stored["object"], stored["screening"], record.lease.until if record.lease else 0.0
+        partition, sort = records.key(record.ref, record.screening).values()
+        return partition, sort, record.lease.until if record.lease else 0.0
 
 
 class Claims:

@@ -1,18 +1,18 @@
-"""What the failure topic is told: pure functions from an item to a message."""
+"""What the failure topic is told: pure functions from a record to a message."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from screentest.screening.errors import ScreeningError
-from screentest.screening.models import NO_VERSION, Verdict
+from screentest.screening.models import NO_VERSION, ObjectRef, Verdict
 from screentest.screening.reasons import deciding, explain
-from screentest.screening.records import Item, Record
+from screentest.screening.records import Attribute, Record
 
 _CONSOLES: Final = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
 """The console of a partition, by how its regions begin."""
@@ -21,6 +21,14 @@ SUBJECT: Final = "Screentest: a picture needs attention"
 """Fixed and ASCII: a subject made of keys could be refused by SNS, or be used to write mails in our name."""
 
 TAG_LIMIT: Final = "TagLimit"
+
+_ATTRIBUTES: Final = (
+    Attribute.VERDICT,
+    Attribute.MODEL,
+    Attribute.BUCKET,
+    Attribute.TRIGGER,
+    Attribute.CODE,
+)
 
 _LONGEST_EMAIL_FIELD: Final = 1024
 """Characters; the longest key. Everything together stays far below the 256 KB of SNS."""
@@ -52,89 +60,76 @@ def wanted(record: Record, notify_on: Literal["failures", "all"]) -> bool:
 
 def notice(record: Record, region: str) -> Notice:
     """The message for a verdict."""
-    return _notice(record.document(), region)
-
-
-def _notice(item: Item, region: str) -> Notice:
-    names = ("verdict", "model", "bucket", "trigger", "code")
-    link = console_link(item, region)
-    document = item | {"console": link}
+    document = record.document()
+    link = console_link(record.ref, region)
     return Notice(
-        attributes={name: str(item[name]) for name in names if item.get(name)},
-        default=json.dumps(document, ensure_ascii=False, separators=(",", ":")),
-        email=_email(item, link),
+        attributes={name: str(document[name]) for name in _ATTRIBUTES if name in document},
+        default=json.dumps(document | {"console": link}, ensure_ascii=False, separators=(",", ":")),
+        email=_email(record, link),
     )
 
 
 def no_room(record: Record, region: str) -> Notice:
     """The message that says that the gate could not be written, whatever the verdict is."""
-    item = record.document()
-    return _notice(
-        {name: value for name, value in item.items() if name not in ("face_bbox", "ext_bbox", "body_style")}
-        | {
-            "verdict": Verdict.ERROR.value,
-            "code": TAG_LIMIT,
-            "message": f"The verdict is '{item['verdict']}', but the object's ten tags are all in use by others: "
-            "there is no room for the tag 'screentest'.",
-        },
-        region,
-    )
+    why = "but the object's ten tags are all in use by others: there is no room for the tag 'screentest'."
+    return notice(_failed(record, TAG_LIMIT, why, face_bbox=None, ext_bbox=None, body_style=None), region)
 
 
 def untagged(record: Record, region: str, failure: ScreeningError) -> Notice:
     """The message that says that tags could not be written, whatever the verdict is."""
-    item = record.document()
-    return _notice(
-        item
-        | {
-            "verdict": Verdict.ERROR.value,
-            "code": failure.code,
-            "message": f"The verdict is '{item['verdict']}', but its tags could not be written: {failure.message}",
-        },
-        region,
+    return notice(
+        _failed(record, failure.code, f"but its tags could not be written: {failure.message}"), region
     )
 
 
-def console_link(item: Item, region: str) -> str:
+def _failed(record: Record, code: str, why: str, **others: Any) -> Record:
+    result = record.result
+    assert result is not None
+    message = f"The verdict is '{result.verdict}', {why}"
+    return replace(
+        record, result=replace(result, verdict=Verdict.ERROR, code=code, message=message, **others)
+    )
+
+
+def console_link(ref: ObjectRef, region: str) -> str:
     """The object in the S3 console."""
     domain = next(
         (address for prefix, address in _CONSOLES.items() if region.startswith(prefix)),
         "console.aws.amazon.com",
     )
-    version = f"&versionId={quote(item['version_id'], safe='')}" if item.get("version_id") else ""
+    version = f"&versionId={quote(ref.version_id, safe='')}" if ref.version_id else ""
     return (
-        f"https://{domain}/s3/object/{quote(str(item['bucket']), safe='')}"
-        f"?region={region}&prefix={quote(str(item['key']), safe='')}{version}"
+        f"https://{domain}/s3/object/{quote(ref.bucket, safe='')}"
+        f"?region={region}&prefix={quote(ref.key, safe='')}{version}"
     )
 
 
-def _email(item: Item, link: str) -> str:
-    verdict, model = item["verdict"], str(item["model"])
-    ratio = str(item.get("ratio", "-")).replace("x", ":")
-    reason = explain(item.get("code"), model, ratio=None if ratio == "-" else ratio)
-    said = {
-        Verdict.PASS: "passed",
-        Verdict.REJECT: "was rejected",
-        Verdict.ERROR: "could not be judged",
-    }[Verdict(verdict)]
-    version = item.get("version_id") or NO_VERSION
-    measured = item.get("measured")
-    figures = f" ({_plain(deciding.said(measured))})" if measured else ""
+_SAID: Final = {
+    Verdict.PASS: "passed",
+    Verdict.REJECT: "was rejected",
+    Verdict.ERROR: "could not be judged",
+}
+
+
+def _email(record: Record, link: str) -> str:
+    ref, screening, result = record.ref, record.screening, record.result
+    assert result is not None
+    reason = explain(result.code, screening.model, ratio=screening.ratio)
+    figures = f" ({_plain(deciding.said(asdict(result.measured)))})" if result.measured else ""
     lines = [
-        f"A picture {said}: {reason.title}{figures}.",
+        f"A picture {_SAID[result.verdict]}: {reason.title}{figures}.",
         "",
         f"What to do: {reason.advice}",
         "",
-        f"Object:   {_plain(item['bucket'])}/{_plain(item['key'])}",
-        f"Version:  {_plain(version)}",
-        f"Model:    {_plain(model)}"
-        + (f" ({_plain(item['ratio'])})" if item.get("ratio", "-") != "-" else ""),
-        f"Verdict:  {verdict}" + (f", {_plain(item['code'])}" if item.get("code") else ""),
+        f"Object:   {_plain(ref.bucket)}/{_plain(ref.key)}",
+        f"Version:  {_plain(ref.version_id or NO_VERSION)}",
+        f"Model:    {_plain(screening.model)}" + (f" ({screening.ratio_key})" if screening.ratio else ""),
+        f"Verdict:  {result.verdict}" + (f", {_plain(result.code)}" if result.code else ""),
     ]
-    if item.get("message"):
-        lines.append(f"Detector: {_plain(item['message'])}")
-    if item.get("screened_at"):
-        lines.append(f"Time:     {_plain(item['screened_at'])}")
+    if result.message:
+        lines.append(f"Detector: {_plain(result.message)}")
+    if result.screened_at:
+        lines.append(f"Time:     {_plain(result.screened_at)}")
     return "\n".join([*lines, "", link, ""])
 
 

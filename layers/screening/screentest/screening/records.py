@@ -11,7 +11,7 @@ import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import Any, Final
 
 from screentest.screening.contract import Box, Decision, Measured
@@ -20,6 +20,50 @@ from screentest.screening.models import NO_VERSION, ObjectRef, Screening, Trigge
 
 Item = dict[str, Any]
 """Attributes by name: text, numbers, lists of numbers. What is unknown is absent."""
+
+
+class Attribute(StrEnum):
+    """Names of an item's attributes, for conditions, projections and columns. Values are read from a `Record`."""
+
+    OBJECT = auto()
+    SCREENING = auto()
+    BUCKET = auto()
+    KEY = auto()
+    VERSION_ID = auto()
+    ETAG = auto()
+    SIZE = auto()
+    SEQUENCER = auto()
+    LAST_MODIFIED = auto()
+    TRIGGER = auto()
+    MODEL = auto()
+    RATIO = auto()
+    VERDICT = auto()
+    SCREENED_AT = auto()
+    CODE = auto()
+    MESSAGE = auto()
+    FACE_BBOX = auto()
+    EXT_BBOX = auto()
+    BODY_STYLE = auto()
+    MEASURED = auto()
+    DETECTOR = auto()
+    RULES_VERSION = auto()
+    REQUEST_ID = auto()
+    IMAGE_COUNT = auto()
+    LATENCY_MS = auto()
+    TAGS = auto()
+    NOTIFIED_AT = auto()
+    ATTEMPTS = auto()
+    EXPIRES_AT = auto()
+    LEASE_UNTIL = auto()
+    CAUSE_CODE = auto()
+    CAUSE_MESSAGE = auto()
+    ANSWER = auto()
+    CRASHES = "deaths"
+    IS_RETRIED = "retried"
+
+
+INDEX: Final = "by-verdict"
+"""Partition key `verdict`, sort key `screened_at`, all attributes."""
 
 LEASE: Final = 75.0
 """Seconds; longer than the function's time-out of 60, so that a lease that has run out has no living owner."""
@@ -33,7 +77,14 @@ LONGEST_MESSAGE: Final = 1000
 NOT_ATTEMPTED: Final = "NotAttempted"
 """Code of an `error` whose every attempt failed before the detector could be asked."""
 
-VERSION: Final = ("lease_until", "attempts", "sequencer", "screened_at", "cause_code", "etag")
+VERSION: Final = (
+    Attribute.LEASE_UNTIL,
+    Attribute.ATTEMPTS,
+    Attribute.SEQUENCER,
+    Attribute.SCREENED_AT,
+    Attribute.CAUSE_CODE,
+    Attribute.ETAG,
+)
 """Optimistic lock: attributes that no two states of an item share. A write is conditional on exactly the state that was
 read."""
 
@@ -53,7 +104,7 @@ def seconds(text: str) -> float:
 
 def key(ref: ObjectRef, screening: Screening) -> dict[str, str]:
     """Partition and sort key."""
-    return {"object": ref.uri, "screening": screening.sort_key(ref.version_id)}
+    return {Attribute.OBJECT: ref.uri, Attribute.SCREENING: screening.sort_key(ref.version_id)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,26 +213,28 @@ class Record:
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Record:
         """The record of a stored item."""
-        sort_key = str(item["screening"]).split("#", 2)
+        sort_key = str(item[Attribute.SCREENING]).split("#", 2)
         model, ratio, version = (*sort_key, *["-"] * (3 - len(sort_key)))
-        bucket, _, path = str(item["object"]).removeprefix("s3://").partition("/")
+        bucket, _, path = str(item[Attribute.OBJECT]).removeprefix("s3://").partition("/")
         ref = {name: item[name] for name in _REF if name in item}
-        ref |= {"bucket": item.get("bucket", bucket), "key": item.get("key", path)}
+        ref |= {"bucket": item.get(Attribute.BUCKET, bucket), "key": item.get(Attribute.KEY, path)}
         if version != NO_VERSION:
             ref.setdefault("version_id", version)
-        ratio = str(item.get("ratio", ratio))
+        ratio = str(item.get(Attribute.RATIO, ratio))
         return cls(
-            ref=ObjectRef(**ref | {"trigger": _member(Trigger, item.get("trigger")) or Trigger.UPLOAD}),
-            screening=Screening(
-                str(item.get("model", model)), None if ratio == "-" else ratio.replace("x", ":")
+            ref=ObjectRef(
+                **ref | {"trigger": _member(Trigger, item.get(Attribute.TRIGGER)) or Trigger.UPLOAD}
             ),
-            attempts=item.get("attempts", 0),
-            expires_at=item.get("expires_at"),
-            crashes=item.get("deaths", 0),
+            screening=Screening(
+                str(item.get(Attribute.MODEL, model)), None if ratio == "-" else ratio.replace("x", ":")
+            ),
+            attempts=item.get(Attribute.ATTEMPTS, 0),
+            expires_at=item.get(Attribute.EXPIRES_AT),
+            crashes=item.get(Attribute.CRASHES, 0),
             lease=_lease(item),
             result=_result(item),
-            is_retried=item.get("retried") is True,
-            others={name: value for name, value in item.items() if name not in _ATTRIBUTES},
+            is_retried=item.get(Attribute.IS_RETRIED) is True,
+            others={name: value for name, value in item.items() if name not in _NAMES},
         )
 
     def to_item(self) -> Item:
@@ -189,23 +242,24 @@ class Record:
         item: Item = dict(self.others)
         item |= key(self.ref, self.screening)
         item |= _known(self.ref)
-        item |= {"model": self.screening.model, "ratio": self.screening.ratio_key}
+        item |= {Attribute.MODEL: self.screening.model, Attribute.RATIO: self.screening.ratio_key}
         if self.result is not None:
             item |= _known(self.result)
         if self.attempts:
-            item["attempts"] = self.attempts
+            item[Attribute.ATTEMPTS] = self.attempts
         if self.expires_at is not None:
-            item["expires_at"] = self.expires_at
+            item[Attribute.EXPIRES_AT] = self.expires_at
         if self.crashes:
-            item["deaths"] = self.crashes
+            item[Attribute.CRASHES] = self.crashes
         if self.is_retried:
-            item["retried"] = True
+            item[Attribute.IS_RETRIED] = True
         if self.lease is not None:
-            item["lease_until"] = self.lease.until
+            item[Attribute.LEASE_UNTIL] = self.lease.until
             if self.lease.answer is not None:
-                item["answer"] = _known(self.lease.answer)
+                item[Attribute.ANSWER] = _known(self.lease.answer)
             if self.lease.cause is not None:
-                item |= {"cause_code": self.lease.cause.code, "cause_message": self.lease.cause.message}
+                cause = self.lease.cause
+                item |= {Attribute.CAUSE_CODE: cause.code, Attribute.CAUSE_MESSAGE: cause.message}
         return item
 
     def document(self) -> Item:
@@ -355,35 +409,41 @@ def _order(record: Record, ref: ObjectRef) -> ClaimState | None:
     return None
 
 
+_NAMES: Final = frozenset(map(str, Attribute))
 _REF: Final = tuple(name.name for name in fields(ObjectRef))
 _RESULT: Final = tuple(name.name for name in fields(Result))
-_INNER: Final = ("lease_until", "deaths", "cause_code", "cause_message", "answer", "retried")
-
-PUBLIC: Final = (*_REF, "model", "ratio", *_RESULT, "attempts", "expires_at")
-"""Every attribute of an item besides its key that others may read (docs/verdicts.md)."""
-
-_ATTRIBUTES: Final = frozenset({"object", "screening", *PUBLIC, *_INNER})
+_INNER: Final = frozenset(
+    {
+        Attribute.LEASE_UNTIL,
+        Attribute.CRASHES,
+        Attribute.CAUSE_CODE,
+        Attribute.CAUSE_MESSAGE,
+        Attribute.ANSWER,
+        Attribute.IS_RETRIED,
+    }
+)
 
 
 def _lease(item: Mapping[str, Any]) -> Lease | None:
-    if "lease_until" not in item:
+    if Attribute.LEASE_UNTIL not in item:
         return None
-    code = item.get("cause_code")
-    cause = Cause(code, item.get("cause_message", "")) if code else None
-    return Lease(item["lease_until"], cause, _result(item.get("answer", {})))
+    code = item.get(Attribute.CAUSE_CODE)
+    cause = Cause(code, item.get(Attribute.CAUSE_MESSAGE, "")) if code else None
+    return Lease(item[Attribute.LEASE_UNTIL], cause, _result(item.get(Attribute.ANSWER, {})))
 
 
 def _result(item: Mapping[str, Any]) -> Result | None:
-    verdict = _member(Verdict, item.get("verdict"))
+    verdict = _member(Verdict, item.get(Attribute.VERDICT))
     if verdict is None:
         return None
-    known = {name: item[name] for name in _RESULT if name in item}
-    for name in ("face_bbox", "ext_bbox"):
+    known: dict[str, Any] = {name: item[name] for name in _RESULT if name in item}
+    for name in (Attribute.FACE_BBOX, Attribute.EXT_BBOX):
         if name in known:
             known[name] = tuple(known[name])
-    if "measured" in known:
-        known["measured"] = Measured(**known["measured"])
-    return Result(**{"screened_at": ""} | known | {"verdict": verdict})
+    if Attribute.MEASURED in known:
+        known[Attribute.MEASURED] = Measured(**known[Attribute.MEASURED])
+    known.setdefault(Attribute.SCREENED_AT, "")
+    return Result(**known | {Attribute.VERDICT: verdict})
 
 
 def _member(kind: Any, value: object) -> Any:

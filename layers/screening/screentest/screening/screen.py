@@ -41,6 +41,7 @@ from screentest.screening.progress import (
 )
 from screentest.screening.records import (
     NOT_ATTEMPTED,
+    Attribute,
     Cause,
     Item,
     Record,
@@ -252,7 +253,7 @@ class Screener:
 
     @property
     def _provenance(self) -> dict[str, Any]:
-        return {"detector": self._detector_name, "rules_version": self.rules_version}
+        return {Attribute.DETECTOR: self._detector_name, Attribute.RULES_VERSION: self.rules_version}
 
     # Table, tags, notification -------------------------------------------------------------------------------------
 

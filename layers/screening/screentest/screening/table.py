@@ -10,7 +10,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from screentest.screening.errors import StoreUnavailable
-from screentest.screening.records import VERSION, Item, Record
+from screentest.screening.records import VERSION, Attribute, Item, Record, key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,7 +37,7 @@ class VerdictTable:
                 TableName=self._name,
                 Item=encode(item),
                 ConditionExpression="attribute_not_exists(#object)",
-                ExpressionAttributeNames={"#object": "object"},
+                ExpressionAttributeNames={"#object": Attribute.OBJECT},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
@@ -53,7 +53,7 @@ class VerdictTable:
     def replace(self, record: Record, seen: Record) -> bool:
         """Write the record over exactly the state that was seen. False when it has changed since."""
         item, before = record.to_item(), seen.to_item()
-        names = {"#object": "object"} | {f"#{name}": name for name in VERSION}
+        names = {f"#{name}": name for name in (Attribute.OBJECT, *VERSION)}
         values: dict[str, Any] = {}
         conditions = ["attribute_exists(#object)"]
         for name in VERSION:
@@ -82,18 +82,17 @@ class VerdictTable:
 
     def note(self, record: Record, **attributes: str) -> bool:
         """Add to a decided record what became of it. False when it has been decided anew since."""
-        item = record.to_item()
-        names = {"#screened_at": "screened_at", "#lease_until": "lease_until"} | {
-            f"#{n}": n for n in attributes
-        }
-        values = {":screened_at": item["screened_at"]} | {f":{n}": value for n, value in attributes.items()}
+        assert record.result is not None
+        names = [Attribute.SCREENED_AT, Attribute.LEASE_UNTIL, *attributes]
+        values = {":screened_at": record.result.screened_at}
+        values |= {f":{name}": value for name, value in attributes.items()}
         try:
             self._client.update_item(
                 TableName=self._name,
-                Key=encode({"object": item["object"], "screening": item["screening"]}),
+                Key=encode(key(record.ref, record.screening)),
                 UpdateExpression="SET " + ", ".join(f"#{n} = :{n}" for n in attributes),
                 ConditionExpression="#screened_at = :screened_at AND attribute_not_exists(#lease_until)",
-                ExpressionAttributeNames=names,
+                ExpressionAttributeNames={f"#{name}": name for name in names},
                 ExpressionAttributeValues=encode(values),
             )
         except ClientError as error:

@@ -16,7 +16,7 @@ from screentest.screening import records
 from screentest.screening.errors import Crashed, ScreeningError, Throttled
 from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict
 from screentest.screening.outcomes import outcome
-from screentest.screening.records import Record
+from screentest.screening.records import Attribute, Record
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -31,22 +31,22 @@ _TAGS: Final = {"trimmed": "TagsTrimmed", "no-room": "TagsNoRoom", "failed": "Ta
 _VERDICTS: Final = {Verdict.PASS: "Passed", Verdict.REJECT: "Rejected", Verdict.ERROR: "Errors"}
 
 LOGGED: Final = (
-    "verdict",
-    "code",
-    "model",
-    "ratio",
-    "bucket",
-    "key",
-    "version_id",
-    "size",
-    "trigger",
-    "attempts",
-    "latency_ms",
-    "tags",
-    "request_id",
-    "detector",
-    "rules_version",
-    "screened_at",
+    Attribute.VERDICT,
+    Attribute.CODE,
+    Attribute.MODEL,
+    Attribute.RATIO,
+    Attribute.BUCKET,
+    Attribute.KEY,
+    Attribute.VERSION_ID,
+    Attribute.SIZE,
+    Attribute.TRIGGER,
+    Attribute.ATTEMPTS,
+    Attribute.LATENCY_MS,
+    Attribute.TAGS,
+    Attribute.REQUEST_ID,
+    Attribute.DETECTOR,
+    Attribute.RULES_VERSION,
+    Attribute.SCREENED_AT,
 )
 """Attributes of the record that its log line holds (docs/metrics.md)."""
 
@@ -100,13 +100,13 @@ class Telemetry:
         """A screening could not be decided this time, or only as an error."""
         handling = outcome(error)
         fields = {
-            "bucket": ref.bucket,
-            "key": ref.key,
-            "version_id": ref.version_id,
-            "model": screening.model if screening else None,
-            "code": error.code,
-            "message": error.message,
-            "request_id": getattr(error, "request_id", None),
+            Attribute.BUCKET: ref.bucket,
+            Attribute.KEY: ref.key,
+            Attribute.VERSION_ID: ref.version_id,
+            Attribute.MODEL: screening.model if screening else None,
+            Attribute.CODE: error.code,
+            Attribute.MESSAGE: error.message,
+            Attribute.REQUEST_ID: getattr(error, "request_id", None),
             "retried": handling.retried,
         }
         self._count_screened(0, ref.trigger)
@@ -126,7 +126,9 @@ class Telemetry:
 
     def ignored(self, ref: ObjectRef, why: str) -> None:
         """An object that no route wants."""
-        self._logger.debug("ignored", extra={"bucket": ref.bucket, "key": ref.key, "why": why})
+        self._logger.debug(
+            "ignored", extra={Attribute.BUCKET: ref.bucket, Attribute.KEY: ref.key, "why": why}
+        )
         self._count("Ignored")
 
     def unreadable(self, message_id: str, error: ScreeningError) -> None:
