@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from screentest.demo import pictures
-from screentest.demo.run import plain
+from screentest.screening.table import decode
 from screentest.stack import LocalStack
 
 pytestmark = pytest.mark.stack
@@ -42,16 +42,13 @@ class Uploads:
         return self.s3.put_object(Bucket=self.bucket, Key=key, Body=body, **more)["VersionId"]
 
     def items(self, key: str) -> list[dict[str, Any]]:
-        from boto3.dynamodb.types import TypeDeserializer
-
         found = self.dynamodb.query(
             TableName=self.stack.outputs["VerdictTableName"],
             KeyConditionExpression="#o = :o",
             ExpressionAttributeNames={"#o": "object"},
             ExpressionAttributeValues={":o": {"S": f"s3://{self.bucket}/{key}"}},
         )["Items"]
-        read = TypeDeserializer().deserialize
-        return [{name: plain(read(value)) for name, value in item.items()} for item in found]
+        return [decode(item) for item in found]
 
     def decided(self, key: str, count: int = 1) -> list[dict[str, Any]]:
         def look() -> list[dict[str, Any]]:
