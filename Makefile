@@ -57,14 +57,16 @@ setup: $(VENV)/.installed .localaws/.installed .lambda/.installed weights ## Set
 weights: $(VENV)/.installed
 	@$(BIN)/python layers/detection/fetch_weights.py
 
-# The artefacts of the deployment target, or with HOST=1 those of this machine: for the local stack and the emulator.
+# The artefacts of the deployment target, or with HOST=1 those of this machine: for the local stack and the emulator. The
+# tests have those for Lambda's arm64 beside them.
 TARGET := $(if $(HOST),host,lambda)
 ARTEFACTS_lambda := .aws-sam/build
+ARTEFACTS_arm64 := .aws-sam/arm64
 ARTEFACTS_host := .aws-sam/host
-# The processor of the deployment target. x86_64 is what the tests run; on Lambda's arm64 LiteRT may not find its fast
-# kernels (docs/deploy.md).
+# The processor of the deployment target (docs/deploy.md).
 ARCH ?= x86_64
 ARCH_lambda := $(ARCH)
+ARCH_arm64 := arm64
 ARCH_host := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 PARTS := template.yaml layers/artefact.mk $(shell find layers functions -type f \( -name '*.py' -o -name '*.txt' -o -name '*.json' -o -name Makefile \
 	-o -name '*.tflite' -o -name '*.npz' -o -name '*.toml' -o -name '*.yaml' -o -name '*.html' \) -not -path '*/__pycache__/*')
@@ -86,12 +88,21 @@ build: .aws-sam/$(TARGET).built ## Build the functions and layers (HOST=1: for t
 	@for profile in $(wildcard layers/detection/screentest/detection/profiles/*.toml layers/detection/screentest/detection/profiles/*.json); \
 		do $(BIN)/screentest rules --profile $$profile >/dev/null || exit; done
 	@echo "building $(ARTEFACTS_$*)"
-	@TARGET=$* ARCH=$(ARCH_$*) $(SAM) build --template template.yaml --build-dir $(ARTEFACTS_$*) --cached \
+	@TARGET=$(filter host lambda,$(subst arm64,lambda,$*)) ARCH=$(ARCH_$*) $(SAM) build --template template.yaml --build-dir $(ARTEFACTS_$*) --cached \
 		--cache-dir .aws-sam/$*.cache --parameter-overrides Architecture=$(ARCH_$*) >.aws-sam/$*.log 2>&1 || { cat .aws-sam/$*.log; exit 1; }
 	@sed -i.bak -e '/^  Architecture:$$/,/^  [A-Z]/{s/Default: .*/Default: $(ARCH_$*)/;/^ *- \(x86_64\|arm64\)$$/{/- $(ARCH_$*)$$/!d;};}' \
 		$(ARTEFACTS_$*)/template.yaml && rm $(ARTEFACTS_$*)/template.yaml.bak
 	@grep -h 'without bytecode' .aws-sam/$*.log || true
 	@touch $@
+
+# For the tests of what is deployed within Lambda's limits, on each processor; needs apt-get of Debian.
+.lambda-%/.installed: requirements/lambda_root.sh requirements/lambda-runtime.txt $(VENV)/.installed
+	@requirements/lambda_root.sh $* $(@D) .lambda-$(ARCH_host)
+	@touch $@
+.lambda-$(if $(filter arm64,$(ARCH_host)),x86_64,arm64)/.installed: .lambda-$(ARCH_host)/.installed
+
+.PHONY: lambda-like
+lambda-like: .lambda-x86_64/.installed .lambda-arm64/.installed .aws-sam/lambda.built .aws-sam/arm64.built ## Roots and artefacts for tests within Lambda's limits
 
 HOST_BUILD := .aws-sam/host.built
 .PHONY: demo up invoke

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import random
@@ -15,7 +16,9 @@ from screentest.detection.api import DetectionApi
 from screentest.detection.api.fetch import HttpFetcher
 from screentest.detection.detector import Detector
 from screentest.detection.models import offered
+from screentest.detection.vision.runtime import Kernels
 
+logger = logging.getLogger(__name__)
 logging.getLogger().setLevel(os.environ.get("LOG_LEVEL", "INFO"))
 
 detector = Detector()
@@ -74,6 +77,7 @@ api, secret = build()
 def open_networks() -> None:
     """What a snapshot should hold: every network, ready to run."""
     detector.open()
+    logger.info(json.dumps({"message": "started", "kernels": detector.kernels}))
 
 
 @register_after_restore  # type: ignore[untyped-decorator, unused-ignore] # it keeps the signature
@@ -85,6 +89,16 @@ def renew() -> None:
     random.seed()
 
 
+def tell_slow_kernels() -> None:
+    """The metric that the alarm on slow kernels watches, as the screen function writes it."""
+    from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+    with single_metric("SlowKernels", MetricUnit.Count, 1) as metric:
+        metric.add_dimension("service", os.environ["POWERTOOLS_SERVICE_NAME"])
+
+
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """One request to the function URL."""
+    if detector.kernels is Kernels.PLAIN:
+        tell_slow_kernels()
     return api.handle(event)

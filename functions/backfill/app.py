@@ -23,7 +23,7 @@ def build() -> Callable[[Any, Any], dict[str, Any]]:
     from screentest.detection.api.embedded import embedded
 
     api = embedded(settings.profiles, bootstrap.private_hosts(settings))
-    return handler_of(bootstrap.self_hosted(settings, api, VERSION, RULES_VERSION))
+    return handler_of(bootstrap.self_hosted(settings, api.application, api.kernels, VERSION, RULES_VERSION))
 
 
 def handler_of(pipeline: Pipeline) -> Callable[[Any, Any], dict[str, Any]]:

@@ -23,7 +23,7 @@ def build() -> Pipeline:
     from screentest.detection.api.embedded import embedded
 
     api = embedded(settings.profiles, bootstrap.private_hosts(settings))
-    return bootstrap.self_hosted(settings, api, VERSION, RULES_VERSION)
+    return bootstrap.self_hosted(settings, api.application, api.kernels, VERSION, RULES_VERSION)
 
 
 try:

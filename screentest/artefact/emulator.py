@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -57,6 +57,28 @@ def emulator_binary() -> Path:
     return Path(spec.origin).parent / "local" / "rapid" / f"aws-lambda-rie-{machine}"
 
 
+def interpreter() -> Path:
+    """The Python of `.lambda`."""
+    return (REPOSITORY / ".lambda" / "bin" / "python").absolute()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the emulator runs; by default here.
+
+    Attributes:
+        enter: a command that runs the one that follows it, in a sandbox.
+        emulator: path of the emulator in there.
+        python: the command that starts Python in there.
+        environment: variables that are others in there.
+    """
+
+    enter: tuple[str, ...] = ()
+    emulator: str = field(default_factory=lambda: str(emulator_binary()))
+    python: tuple[str, ...] = field(default_factory=lambda: (str(interpreter()),))
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
 class Emulator:
     """One execution environment of a built function, as a context manager.
 
@@ -73,7 +95,7 @@ class Emulator:
         handler: str | None = None,
         code: Path | None = None,
         artefacts: Path = ARTEFACTS,
-        interpreter: Path | None = None,
+        machine: Machine | None = None,
     ) -> None:
         """Prepare an environment; nothing starts before the `with` block.
 
@@ -85,7 +107,7 @@ class Emulator:
             handler: `module.function`, by default the template's.
             code: the function's folder, by default the built one.
             artefacts: what `make build HOST=1` made.
-            interpreter: the Python to run it, by default that of `.lambda`.
+            machine: where it runs, by default here under the Python of `.lambda`.
         """
         properties = read_template(artefacts)["Resources"][function]["Properties"]
         self._name = function
@@ -93,7 +115,7 @@ class Emulator:
         self._handler = handler or str(properties["Handler"])
         self._timeout = timeout or int(properties["Timeout"])
         self._layers = [(artefacts / layer / "python").resolve() for layer in layers]
-        self._interpreter = interpreter or REPOSITORY / ".lambda" / "bin" / "python"
+        self._machine = machine or Machine()
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
         self._log = ProcessOutput()
@@ -140,27 +162,28 @@ class Emulator:
             "PYTHONPATH": os.pathsep.join(map(str, (self._code, *self._layers))),
         }
         command = [
-            str(emulator_binary()),
+            *self._machine.enter,
+            self._machine.emulator,
             "--runtime-interface-emulator-address",
             f"127.0.0.1:{self._port}",
             "--runtime-api-address",
             f"127.0.0.1:{runtime_port}",
             "--log-level",
             "warn",
-            str(self._interpreter.absolute()),
+            *self._machine.python,
             "-m",
             "awslambdaric",
             self._handler,
         ]
         self._log = ProcessOutput()
         self._process = subprocess.Popen(  # noqa: S603 - the pinned wheel's binary
-            [str(self._interpreter), guardian, str(self._folder), *command],
+            [str(interpreter()), guardian, str(self._folder), *command],
             cwd=self._code,
             stdin=subprocess.PIPE,
             stdout=self._log.file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env=standard | self._environment,
+            env=standard | dict(self._machine.environment) | self._environment,
         )
 
     def _listens(self) -> bool:

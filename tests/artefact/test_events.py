@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sys
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from boto3.dynamodb.types import TypeDeserializer
+from support.ground import EVENTS, Ground, check
 from support.hostile import KINDS
 
-from screentest.artefact import Emulator, Reply, Store, emulator_on, read_event, with_objects
+from screentest.artefact import Emulator, Reply, emulator_on
 from screentest.artefact.objects import picture_for
-from screentest.stack import REPOSITORY, LocalStack
+from screentest.stack import LocalStack
 
 pytestmark = pytest.mark.artefact
 
-EVENTS = REPOSITORY / "events"
 AWKWARD = {f"emo/1x1/{name}": "pass" for name in ("a+b.jpg", "a b.jpg", "100%25.jpg", "é.jpg", "x=1/y.jpg")}
 
 # What each event must leave in the table: verdict or code by object key.
@@ -70,34 +66,6 @@ TASKS = {
 }
 
 
-class Ground:
-    """A stack, and buckets of its own for each event."""
-
-    def __init__(self, stack: LocalStack) -> None:
-        self.stack = stack
-
-    def event(self, name: str, picture: Callable[[str], bytes | None] = picture_for) -> tuple[Any, str]:
-        """The event on a bucket of its own, its objects uploaded; and the bucket."""
-        bucket = f"uploads-{uuid.uuid4().hex[:12]}"
-        text = json.dumps(read_event(EVENTS / f"{name}.json")).replace("screentest-uploads", bucket)
-        event = with_objects(json.loads(text), Store(self.stack.client("s3"), picture))
-        # A delivery is its own: the same message twice would be a duplicate.
-        return event, bucket
-
-    def found(self, bucket: str) -> dict[str, list[str]]:
-        """Verdict and code by object key, for every item of a bucket."""
-        read = TypeDeserializer().deserialize
-        pages = self.stack.client("dynamodb").get_paginator("scan")
-        items = [
-            {name: read(value) for name, value in item.items()}
-            for page in pages.paginate(TableName=self.stack.outputs["VerdictTableName"])
-            for item in page["Items"]
-        ]
-        ours = [item for item in items if item["bucket"] == bucket]
-        assert [item for item in ours if "lease_until" in item] == []
-        return {item["key"]: [item["verdict"], item.get("code", item["verdict"])] for item in ours}
-
-
 @pytest.fixture(scope="module")
 def ground(stack: LocalStack) -> Ground:
     return Ground(stack)
@@ -139,12 +107,6 @@ def server() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
-
-
-def check(found: dict[str, list[str]], expected: dict[str, str]) -> None:
-    assert found.keys() == expected.keys()
-    for key, wanted in expected.items():
-        assert wanted in found[key], key
 
 
 def test_every_event_file_is_tried():

@@ -12,6 +12,7 @@ from support.context import Context
 from support.messages import queued
 from template.cloudformation import effective, resources
 
+from screentest.detection.vision.runtime import Kernels
 from screentest.screening import bootstrap, events
 from screentest.screening.batch import Pipeline
 from screentest.screening.errors import SettingsError, StoreUnavailable
@@ -21,7 +22,9 @@ from screentest.screening.screen import Report
 from screentest.screening.telemetry import Telemetry
 
 STACK = "portraits"
-ALARM = resources(effective(), "AWS::CloudWatch::Alarm")["NothingScreenedAlarm"]
+ALARMS = resources(effective(), "AWS::CloudWatch::Alarm")
+ALARM = ALARMS["NothingScreenedAlarm"]
+SLOW = ALARMS["SlowKernelsAlarm"]
 
 
 def decided(verdict: str, trigger: Trigger) -> Record:
@@ -42,21 +45,21 @@ class Ear:
     def trouble(self, trigger: Trigger) -> None:
         self.telemetry.failed(ref(trigger), None, StoreUnavailable("no table"))
 
-    def hears(self) -> float | None:
+    def hears(self, alarm: dict[str, Any] = ALARM) -> float | None:
         """The sum, None where there is no data."""
         self.telemetry.flush()
-        assert ALARM["Statistic"] == "Sum"
+        assert alarm["Statistic"] == "Sum"
         wanted = {
             each["Name"]: STACK if each["Value"] == {"Ref": "AWS::StackName"} else each["Value"]
-            for each in ALARM["Dimensions"]
+            for each in alarm["Dimensions"]
         }
         found: list[float] = []
         for line in self.metrics.getvalue().splitlines():
             metric = json.loads(line)
             (group,) = metric["_aws"]["CloudWatchMetrics"]
             (names,) = group["Dimensions"]
-            if group["Namespace"] == ALARM["Namespace"] and {name: metric[name] for name in names} == wanted:
-                found += metric.get(ALARM["MetricName"], [])
+            if group["Namespace"] == alarm["Namespace"] and {name: metric[name] for name in names} == wanted:
+                found += metric.get(alarm["MetricName"], [])
         return sum(found) if found else None
 
     def rings(self) -> bool:
@@ -192,9 +195,20 @@ def test_triggers_of_an_event(event: Any, found: set[Trigger]) -> None:
     assert events.triggers(event) == found
 
 
-def test_both_functions_write_under_the_name_that_the_alarm_looks_for() -> None:
-    for name in ("ScreenFunction", "BackfillFunction"):
-        function = resources(effective(), "AWS::Lambda::Function")[name]
+@pytest.mark.parametrize(("kernels", "heard"), [(Kernels.PLAIN, 2), (Kernels.XNNPACK, None)])
+def test_the_alarm_on_slow_kernels_hears_of_every_invocation_on_them(
+    ear: Ear, kernels: Kernels, heard: float | None
+) -> None:
+    ear.telemetry.starts(kernels)
+    for request in ("1", "2"):
+        ear.telemetry.begin(request)
+    assert ear.hears(SLOW) == heard
+    assert (SLOW["ComparisonOperator"], SLOW["Threshold"]) == ("GreaterThanThreshold", 0)
+
+
+def test_the_functions_write_under_the_name_that_the_alarms_look_for() -> None:
+    for name in ("ScreenFunction", "BackfillFunction", "ApiFunction"):
+        function = resources(effective({"DetectionApi": "key"}), "AWS::Lambda::Function")[name]
         variables = function["Environment"]["Variables"]
         assert variables["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
         assert variables["POWERTOOLS_METRICS_NAMESPACE"] == ALARM["Namespace"]

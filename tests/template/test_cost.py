@@ -27,9 +27,14 @@ def test_memory_alarms_and_queues_are_the_templates() -> None:
         resources(template, "AWS::Lambda::Function")["ScreenFunction"]["MemorySize"]
         == cost.SELF_HOSTED.memory_gb * 1024
     )
-    assert len(resources(template, "AWS::CloudWatch::Alarm")) == cost.ALARMS
-    remote = resources(effective({"Detector": "https://detector.example.com"}), "AWS::Lambda::Function")
-    assert remote["ScreenFunction"]["MemorySize"] == cost.HTTP.memory_gb * 1024
+    remote = effective({"Detector": "https://detector.example.com"})
+    for detector, deployed in ((cost.SELF_HOSTED, template), (cost.HTTP, remote)):
+        alarms = resources(deployed, "AWS::CloudWatch::Alarm")
+        assert len(alarms) == cost.ALARMS + detector.alarms
+    assert (
+        resources(remote, "AWS::Lambda::Function")["ScreenFunction"]["MemorySize"]
+        == cost.HTTP.memory_gb * 1024
+    )
 
 
 def test_more_pictures_cost_more_and_the_fixed_part_stays() -> None:

@@ -17,6 +17,7 @@ from screentest.detection.models import Framing, ModelSpec
 from screentest.detection.pictures import Header, Picture, decode, probe
 from screentest.detection.vision.crops import Points
 from screentest.detection.vision.networks import Networks
+from screentest.detection.vision.runtime import Kernels
 
 
 class Decoder(Protocol):
@@ -57,6 +58,11 @@ class Detector:
         if self._decoder is not None:
             self._decoder.open()
         self._networks.open()
+
+    @property
+    def kernels(self) -> Kernels:
+        """What runs the networks here. Opens the one for faces, which every picture needs."""
+        return self._networks.faces.kernels
 
     def close(self) -> None:
         """Close the decoder, if it has one; the next picture opens it again."""

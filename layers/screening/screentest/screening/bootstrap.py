@@ -135,18 +135,22 @@ def screener(
 
 
 def self_hosted(
-    settings: Settings, application: Callable[..., Any], version: str, rules_version: str
+    settings: Settings, application: Callable[..., Any], kernels: str, version: str, rules_version: str
 ) -> Pipeline:
     """The function with a detector in this process, reached by the client of all the others.
 
     Args:
         application: the detection API as a WSGI application.
+        kernels: what runs its networks; `telemetry.SLOW_KERNELS` is told to the operators.
         version: of the detection layer; goes into each record.
     """
     import httpx
 
+    telemetry = Telemetry(Logger(level=settings.log_level))
+    telemetry.starts(kernels)
     return pipeline(
         settings,
+        telemetry=telemetry,
         detector=DetectionClient("http://self-hosted", transport=httpx.WSGITransport(app=application)),
         detector_name=f"{SELF_HOSTED}/{version}",
         rules_version=rules_version,

@@ -30,6 +30,9 @@ _TAGS: Final = {"trimmed": "TagsTrimmed", "no-room": "TagsNoRoom", "failed": "Ta
 
 _VERDICTS: Final = {Verdict.PASS: "Passed", Verdict.REJECT: "Rejected", Verdict.ERROR: "Errors"}
 
+SLOW_KERNELS: Final = "plain"
+"""How a detector in this process calls the kernels that it falls back to on a processor that it does not know."""
+
 LOGGED: Final = (
     Attribute.VERDICT,
     Attribute.CODE,
@@ -67,11 +70,21 @@ class Telemetry:
         self._clock = clock
         self._lock = threading.Lock()
         self._values: dict[tuple[tuple[str, str], ...], dict[str, list[float]]] = {}
+        self._slow_kernels = False
         self._reset()
+
+    def starts(self, kernels: str) -> None:
+        """The function starts, its detector's networks run by these kernels. Slow ones are counted in every invocation:
+        the alarm on them stays for as long as they do."""
+        self._slow_kernels = kernels == SLOW_KERNELS
+        say = self._logger.warning if self._slow_kernels else self._logger.info
+        say("started", extra={"kernels": kernels})
 
     def begin(self, request_id: str | None) -> None:
         """A new invocation: its lines carry its id."""
         self._logger.append_keys(function_request_id=request_id)
+        if self._slow_kernels:
+            self._count("SlowKernels")
 
     def screened(self, record: Record, *, fresh: bool) -> None:
         """A record is decided: just now, or found so by a duplicate delivery."""

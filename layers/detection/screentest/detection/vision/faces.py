@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from screentest.detection.vision.crops import Region, cut, letterbox
-from screentest.detection.vision.runtime import Network
+from screentest.detection.vision.runtime import Kernels, Network
 from screentest.detection.vision.ssd import Detection, anchors, decode
 
 RIGHT_EYE, LEFT_EYE, NOSE, MOUTH, RIGHT_EAR, LEFT_EAR = range(6)
@@ -20,6 +20,11 @@ class FaceDetector:
 
     def __init__(self) -> None:
         self._network = Network("face_detection_full_range_sparse.tflite")
+
+    @property
+    def kernels(self) -> Kernels:
+        """What runs the network."""
+        return self._network.kernels
 
     def __call__(self, image: Image.Image, min_score: float, region: Region | None = None) -> list[Detection]:
         """Faces of score `min_score` or more, best first, in the frame of `image`, whose axes all boxes follow."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,14 @@ from screentest.detection.errors import WeightsMissing
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
 Array = npt.NDArray[np.float32]
+
+
+class Kernels(StrEnum):
+    """What LiteRT computes with on this processor."""
+
+    XNNPACK = "xnnpack"
+    PLAIN = "plain"
+    """LiteRT does not know the processor, and takes two to six times as long."""
 
 
 class Network:
@@ -39,6 +48,14 @@ class Network:
         self._inputs: list[int] = [i["index"] for i in self._interpreter.get_input_details()]
         self._shape: tuple[int, ...] | None = None
         self._outputs: list[int] = [o["index"] for o in self._interpreter.get_output_details()]
+
+    @property
+    def kernels(self) -> Kernels:
+        """What runs this network."""
+        # No public call says it. What XNNPACK takes over is one operator more, the last, under this name.
+        core = self._interpreter._interpreter
+        taken = any(core.NodeName(node) == "DELEGATE" for node in reversed(range(core.NumNodes())))
+        return Kernels.XNNPACK if taken else Kernels.PLAIN
 
     def __call__(self, tensor: npt.NDArray[Any], *wanted: int) -> list[Array]:
         """Run once; the outputs numbered in `wanted`, in the file's order, or all of them, as copies."""
