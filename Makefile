@@ -101,8 +101,8 @@ build: .aws-sam/$(TARGET).built ## Build the functions and layers (HOST=1: for t
 	@touch $@
 .lambda-$(if $(filter arm64,$(ARCH_host)),x86_64,arm64)/.installed: .lambda-$(ARCH_host)/.installed
 
-.PHONY: lambda-like
-lambda-like: .lambda-x86_64/.installed .lambda-arm64/.installed .aws-sam/lambda.built .aws-sam/arm64.built ## Roots and artefacts for tests within Lambda's limits
+.PHONY: cage
+cage: .lambda-x86_64/.installed .lambda-arm64/.installed .aws-sam/lambda.built .aws-sam/arm64.built ## Roots and artefacts for tests within Lambda's limits
 
 HOST_BUILD := .aws-sam/host.built
 .PHONY: demo up invoke

@@ -124,7 +124,7 @@ def needs(architecture: str) -> None:
             raise Unavailable(f"{program} is not installed")
     for path in (root(architecture) / "var" / "runtime" / "boto3", ARTEFACTS[architecture] / "template.yaml"):
         if not path.exists():
-            raise Unavailable(f"{path} is missing: run `make lambda-like`, as root on Debian")
+            raise Unavailable(f"{path} is missing: run `make cage`, as root on Debian")
     command = [*_cage("x86_64"), "/usr/bin/python3.13", "-c", ""]
     trial = subprocess.run(command, check=False, capture_output=True, text=True)
     if trial.returncode:
