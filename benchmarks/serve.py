@@ -98,7 +98,8 @@ asyncio.run(main())
 
 @dataclass
 class Figures:
-    """Of one side at one level: seconds by kind of answer, and the most memory."""
+    """Of one side at one level: seconds by kind of answer, the most memory, and how many cores the server, its workers
+    and the clients took."""
 
     judged: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
@@ -106,6 +107,7 @@ class Figures:
     other: int = 0
     megabytes: int = 0
     seconds: float = 0.0
+    cores: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 def late(values: list[float], share: float = 0.99) -> float:
@@ -182,25 +184,48 @@ async def health(port: int, figures: Figures, end: float) -> None:
         await asyncio.sleep(0.1)
 
 
+def descendants(pid: int) -> list[int]:
+    """The processes under a process, by what the system says of each thread's children."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, path.read_text().split()):
+                found += [child, *descendants(child)]
+    return found
+
+
 def memory(pid: int) -> int:
-    """Megabytes of a process and its children, shared pages counted once."""
+    """Megabytes of a process and all under it, shared pages counted once."""
     total = 0
-    children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    for number in (pid, *map(int, children.stdout.split())):
+    for number in (pid, *descendants(pid)):
         with contextlib.suppress(OSError, IndexError):
             text = Path(f"/proc/{number}/smaps_rollup").read_text()
             total += int(text.partition("\nPss:")[2].split()[0])
     return total // 1024
 
 
+def processor(*pids: int) -> float:
+    """Seconds of processor time that processes have taken."""
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 async def load(port: int, pid: int, clients: int, host: int, seconds: float) -> Figures:
     """Figures of one side at one level."""
     figures, end = Figures(seconds=seconds), time.monotonic() + seconds
+    groups = (pid,), tuple(descendants(pid)), (os.getpid(),)
+    before = [processor(*group) for group in groups]
     tasks = [asyncio.create_task(client(port, n, host, figures, end)) for n in range(clients)]
     tasks.append(asyncio.create_task(health(port, figures, end)))
     while time.monotonic() < end:
         figures.megabytes = max(figures.megabytes, await asyncio.to_thread(memory, pid))
         await asyncio.sleep(1)
+    took = [(processor(*group) - start) / seconds for group, start in zip(groups, before, strict=True)]
+    figures.cores = took[0], took[1], took[2]
     await asyncio.sleep(0.2)
     for task in tasks:
         task.cancel()
@@ -309,7 +334,8 @@ def main() -> None:
             asyncio.run(load(port, pid, 2, host, 3))  # warm
         print(
             "| clients | side | verdicts/s | of FastAPI | p50 / p99 ms | refused/s, p99 ms | health p99 ms "
-            "| other | MB |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+            "| other | MB | cores: server, workers, clients |\n"
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
         )
         for clients in options.clients:
             found = [asyncio.run(load(port, pid, clients, host, options.seconds)) for _, port, pid in sides]
@@ -319,7 +345,7 @@ def main() -> None:
                     f"| {clients} | {name} | {len(f.judged) / f.seconds:.1f} | {len(f.judged) / (base or 1):.2f} "
                     f"| {late(f.judged, 0.5):.0f} / {late(f.judged):.0f} "
                     f"| {len(f.refused) / f.seconds:.0f}, {late(f.refused):.0f} | {late(f.health):.0f} | {f.other} "
-                    f"| {f.megabytes} |",
+                    f"| {f.megabytes} | {', '.join(format(share, '.2f') for share in f.cores)} |",
                     flush=True,
                 )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from dataclasses import replace
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from screentest.detection.api import Request, Response
+
 if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+    from screentest.http_server import Guard, Handle
 
 PREFLIGHT_SECONDS = 600
 """For which a browser remembers that it may ask."""
@@ -28,29 +31,28 @@ def is_origin(text: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(host) and text == f"{parts.scheme}://{host}{port}"
 
 
-def allowing(app: WSGIApplication, origins: Collection[str]) -> WSGIApplication:
-    """`app`, whose answers pages of `origins` may read."""
-    if not origins:
-        return app
+def allowing(origins: Collection[str]) -> Guard:
+    """Lets pages of `origins` read the answers."""
 
-    def shared(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        origin = str(environ.get("HTTP_ORIGIN", ""))
-        more = [("Vary", "Origin")]
-        if origin in origins:
-            del environ["HTTP_ORIGIN"]  # it may do what a page of our own may
-            more += [("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", SHOWN)]
-            if environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
-                more += [
-                    ("Access-Control-Allow-Methods", "GET, POST"),
-                    ("Access-Control-Allow-Headers", "Authorization, Content-Type"),
-                    ("Access-Control-Max-Age", str(PREFLIGHT_SECONDS)),
-                ]
-                start_response("204 No Content", more)
-                return []
+    def guard(handle: Handle) -> Handle:
+        def shared(request: Request) -> Response:
+            origin = request.headers.get("origin", "")
+            more: tuple[tuple[str, str], ...] = (("Vary", "Origin"),)
+            if origin in origins:
+                # It may do what a page of our own may.
+                headers = {name: value for name, value in request.headers.items() if name != "origin"}
+                request = replace(request, headers=headers)
+                more += (("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", SHOWN))
+                if request.method == "OPTIONS" and "access-control-request-method" in headers:
+                    more += (
+                        ("Access-Control-Allow-Methods", "GET, POST"),
+                        ("Access-Control-Allow-Headers", "Authorization, Content-Type"),
+                        ("Access-Control-Max-Age", str(PREFLIGHT_SECONDS)),
+                    )
+                    return Response(204, more, b"")
+            response = handle(request)
+            return replace(response, headers=response.headers + more)
 
-        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            return start_response(status, headers + more, *rest)
+        return shared if origins else handle
 
-        return app(environ, start)
-
-    return shared
+    return guard

@@ -18,11 +18,12 @@ from screentest.checking.settings import CheckSettings
 from screentest.checking.sources import Objects, is_object, is_url, read, read_stdin
 from screentest.detection.api import DetectionApi, Limits
 from screentest.detection.api.errors import ApiError
-from screentest.detection.api.fetch import MAX_BYTES, HttpFetcher, Take
+from screentest.detection.api.fetch import HttpFetcher, Take
 from screentest.detection.api.service import Detect
 from screentest.detection.api.urls import ImageUrl
 from screentest.detection.api.workers import Workers
 from screentest.detection.api.wsgi import application
+from screentest.detection.pictures import MAX_FILE_BYTES
 from screentest.screening.client import DetectionClient
 from screentest.screening.contract import Decision
 from screentest.screening.errors import DetectorError, PictureUnreadable, Throttled
@@ -243,10 +244,10 @@ class Judge:
 
     def _read(self, file: str) -> bytes:
         if file == "-":
-            return read_stdin(MAX_BYTES + 1)
+            return read_stdin(MAX_FILE_BYTES + 1)
         if is_object(file):
-            return self._objects.read(file, MAX_BYTES + 1)
-        return read(file, MAX_BYTES + 1)
+            return self._objects.read(file, MAX_FILE_BYTES + 1)
+        return read(file, MAX_FILE_BYTES + 1)
 
     def _ask(self, url: str) -> Decision:
         ratio = self._settings.shown_ratio

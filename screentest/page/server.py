@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
+from socketserver import ThreadingMixIn
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-
-import waitress.server
-from waitress import wasyncore
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from screentest.page.app import Page
 from screentest.screening.routes import Routes
@@ -15,12 +14,18 @@ from screentest.screening.routes import Routes
 if TYPE_CHECKING:
     from screentest.stack import LocalStack
 
-THREADS = 6
-"""A browser opens six connections; one long measurement must not hold up the list."""
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread a request: one long measurement must not hold up the list. What is being answered at the end is not
+    waited for."""
+
+    daemon_threads = True
+    block_on_close = False
 
 
-SHUTDOWN_SECONDS = 3.0
-"""For what is being answered; the whole local stack has to end within ten."""
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing of requests: the terminal is for verdicts."""
 
 
 class PageServer:
@@ -35,40 +40,23 @@ class PageServer:
         self._page, self._port = page, port
 
     def __enter__(self) -> Self:
-        self._sockets: dict[int, Any] = {}
-        self._stopping = threading.Event()
-        self._server = waitress.server.create_server(
-            self._page,
-            map=self._sockets,
-            host="127.0.0.1",
-            port=self._port,
-            threads=THREADS,
-            ident=None,
-            clear_untrusted_proxy_headers=True,
+        self._server = make_server(
+            "127.0.0.1", self._port, self._page, server_class=_Server, handler_class=_Quiet
         )
-        self._thread = threading.Thread(target=self._run, name="page", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._server.serve_forever, args=(0.1,), name="page", daemon=True).start()
         self._page.allow_uploads_from(self.url)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=SHUTDOWN_SECONDS)
-        self._stopping.set()
-        self._server.pull_trigger()
-        self._thread.join(SHUTDOWN_SECONDS)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            wasyncore.loop(timeout=1, count=1, map=self._sockets)
-        # A browser keeps its connections open; closing them tells it that the server is gone.
-        wasyncore.close_all(self._sockets)
+        self._server.shutdown()
+        self._server.server_close()
 
     @property
     def url(self) -> str:
         """Where it listens, such as `http://127.0.0.1:40123`."""
-        return f"http://127.0.0.1:{self._server.effective_port}"
+        return f"http://127.0.0.1:{self._server.server_port}"
 
 
 def serve(stack: LocalStack, *, routes: str = "", port: int = 0) -> PageServer:

@@ -20,7 +20,15 @@ from hypothesis import strategies as st
 from screentest.detection.api.addresses import is_public
 from screentest.detection.api.errors import ApiError
 from screentest.detection.api.fetch import HttpFetcher, Resolver, resolve
-from screentest.detection.api.throttle import MOST_SECONDS, PASSED_SECONDS, Busy, Hosts, Limits, Throttle
+from screentest.detection.api.throttle import (
+    MOST_SECONDS,
+    PASSED_SECONDS,
+    PICTURES_A_SECOND,
+    Busy,
+    Hosts,
+    Limits,
+    Throttle,
+)
 from screentest.detection.api.urls import parse
 
 PICTURE = jpeg()
@@ -518,14 +526,14 @@ class TestThrottle:
         with throttle.fetching(), throttle.fetching():
             with pytest.raises(Busy), throttle.fetching():
                 pass
-            with throttle.waiting():
+            with throttle.turn(1, 0):
                 pass
         with throttle.fetching():
             pass
 
     def test_downloads_that_began_just_now_count_as_pictures_that_wait(self) -> None:
         throttle = Throttle(Limits(waiting=2, quick_seconds=60))
-        with throttle.waiting(), throttle.fetching():
+        with throttle.turn(1, 0), throttle.fetching():
             assert throttle.full
             with pytest.raises(Busy), throttle.fetching():
                 pass
@@ -572,15 +580,48 @@ class TestThrottle:
             done.set()
             assert all(each.result(30) for each in pending)
 
-    def test_a_throttle_asks_those_that_it_refuses_to_stay_away_longer_the_more_they_are(self) -> None:
-        throttle = Throttle(Limits())
+    def test_the_refused_are_given_appointments_one_by_one_in_order_and_not_beyond_the_longest(self) -> None:
+        throttle = Throttle(Limits.of(2))
         asked = [throttle.refused() for _ in range(2_000)]
         assert asked[0] == 1
-        assert max(asked) == MOST_SECONDS
+        assert asked == sorted(asked)
+        assert {asked.count(seconds) for seconds in range(2, MOST_SECONDS - 1)} == {2 * PICTURES_A_SECOND}
+        assert asked[-1] == MOST_SECONDS
+
+    def test_the_more_are_judged_the_sooner_the_refused_may_come_back(self) -> None:
+        slow, quick = Throttle(Limits()), Throttle(Limits())
+        for _ in range(200):
+            with quick.turn(1, 0):
+                pass
+        assert max(quick.refused() for _ in range(100)) < max(slow.refused() for _ in range(100))
+
+    def test_pictures_are_judged_in_the_order_in_which_they_were_asked_for(self) -> None:
+        throttle, order = Throttle(Limits(judging=1)), []
+
+        def enter(asked: float) -> None:
+            with throttle.turn(1, asked):
+                order.append(asked)
+
+        with ThreadPoolExecutor(3) as pool:
+            with throttle.turn(1, 0):
+                waiting = [pool.submit(enter, asked) for asked in (3.0, 1.0, 2.0)]
+                until(lambda: len(throttle._queue) == 3)
+            for done in waiting:
+                done.result(30)
+        assert order == [1.0, 2.0, 3.0]
+
+    def test_a_picture_whose_download_was_begun_is_judged_although_no_other_is_let_in(self) -> None:
+        throttle = Throttle(Limits(waiting=1))
+        with throttle.fetching():
+            pass
+        with throttle.turn(1, 0):
+            assert throttle.full
+            with throttle.turn(1, 0):
+                pass
 
     def test_a_full_queue_is_said_before_the_download(self) -> None:
         throttle = Throttle(Limits(waiting=1))
-        with throttle.waiting(), pytest.raises(Busy), throttle.fetching():
+        with throttle.turn(1, 0), pytest.raises(Busy), throttle.fetching():
             pass
 
     def test_bytes_are_given_back_whatever_happens(self) -> None:
@@ -598,7 +639,7 @@ class TestThrottle:
 
         def decode(size: int) -> None:
             nonlocal inside, most
-            with throttle.turn(size):
+            with throttle.turn(size, time.monotonic()):
                 with lock:
                     inside += min(size, 10)
                     most = max(most, inside)
@@ -616,7 +657,7 @@ class TestThrottle:
         entered: list[str] = []
 
         def enter(name: str, size: int, leave: threading.Event) -> None:
-            with throttle.turn(size):
+            with throttle.turn(size, time.monotonic()):
                 entered.append(name)
                 assert leave.wait(30)
 
@@ -628,8 +669,7 @@ class TestThrottle:
             until(lambda: len(throttle._queue) == 1)
             work += [pool.submit(enter, "small", 1, other)]
             until(lambda: entered == ["first", "small"])
-            (ticket, (size, since)) = next(iter(throttle._queue.items()))
-            throttle._queue[ticket] = size, since - PASSED_SECONDS  # it has waited long enough
+            throttle._queue[0].since -= PASSED_SECONDS  # it has waited long enough
             work += [pool.submit(enter, "late", 1, other)]
             until(lambda: len(throttle._queue) == 2)
             assert entered == ["first", "small"]
@@ -641,9 +681,9 @@ class TestThrottle:
 
     def test_whoever_waits_too_long_is_told(self) -> None:
         throttle = Throttle(Limits(judging=1, patience=0.05))
-        with throttle.turn(1), pytest.raises(Busy), throttle.turn(1):
+        with throttle.turn(1, 0), pytest.raises(Busy), throttle.turn(1, 0):
             pass
-        with throttle.turn(1):
+        with throttle.turn(1, 0):
             pass
 
 

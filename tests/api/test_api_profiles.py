@@ -35,7 +35,7 @@ def test_profiles_are_served_beside_the_built_in_detectors(image_host: ImageHost
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--profile", "none.toml"], "none.toml: cannot be read"),
+        (["--profile", "none.toml"], "error: none.toml: cannot be read"),
         (["--profile", "hallo", "--profile", "hallo"], "hallo is the name of another detector"),
         (["--profile", "hallo", "--alias", "x=sadtalker"], "write NAME=MODEL"),
     ],

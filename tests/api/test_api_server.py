@@ -20,7 +20,7 @@ import pytest
 from api_doubles import URL, FakeFetcher, jpeg, order, passed
 from PIL import Image
 
-from screentest import cors, serving
+from screentest import cors, http_server
 from screentest.cli.options import DecodeLimit
 from screentest.demo import pictures
 from screentest.detection import Answer, ModelSpec, UnreadablePicture, confined, models
@@ -32,7 +32,8 @@ from screentest.detection.api.workers import WorkerProcesses, Workers
 from screentest.detection.api.wsgi import application
 from screentest.detection.errors import UndecodablePicture
 from screentest.detection.models import FACE_DETECT
-from screentest.serving import ServeError, Server, ServeSettings, build, loopback_hosts_only
+from screentest.http_server import Guard, Server
+from screentest.serving import ServeError, ServeSettings, build, loopback_hosts_only
 
 PATIENCE = 30.0
 """Seconds after which a test that waits has failed."""
@@ -77,9 +78,11 @@ def running(
 
 
 @contextmanager
-def running_api(api: DetectionApi, limits: Limits | None = None, **options: Any) -> Iterator[Running]:
+def running_api(
+    api: DetectionApi, limits: Limits | None = None, guard: Guard | None = None, **options: Any
+) -> Iterator[Running]:
     limits = limits or Limits()
-    server = Server(api, loopback_hosts_only(application(api), api), limits, **options)
+    server = Server(api, guard or loopback_hosts_only(api), limits, **options)
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     try:
@@ -165,7 +168,7 @@ class TestLoad:
                     client.close()
 
     def test_idle_connections_keep_nobody_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(serving, "CONNECTIONS", 80)
+        monkeypatch.setattr(http_server, "CONNECTIONS", 80)
         with running(answer) as api, ExitStack() as opened:
             for _ in range(1_100):
                 opened.enter_context(
@@ -290,7 +293,12 @@ class TestSettings:
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
     def test_loopback(self, host: str) -> None:
-        assert ServeSettings(host=host, given_key=" ").api_key is None
+        assert ServeSettings(host=host).api_key is None
+
+    @pytest.mark.parametrize("key", ["", " "])
+    def test_an_empty_key_is_no_open_door(self, key: str) -> None:
+        with pytest.raises(ServeError, match="empty"):
+            ServeSettings(given_key=key)
 
     def test_the_key_is_not_shown(self) -> None:
         assert "sk-secret" not in repr(ServeSettings(given_key="sk-secret"))
@@ -311,16 +319,18 @@ class TestSettings:
     def test_a_port_that_is_taken(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             api = DetectionApi(answer, FakeFetcher())
-            with pytest.raises(ServeError, match="cannot listen"):
-                Server(api, application(api), Limits(), port=taken.getsockname()[1])
+            with pytest.raises(OSError, match="in use"):
+                Server(api, loopback_hosts_only(api), Limits(), port=taken.getsockname()[1])
 
 
 class TestCors:
     PAGE = "https://example.com"
 
-    def client(self, *origins: str) -> httpx.Client:
-        app = cors.allowing(application(DetectionApi(answer, FakeFetcher())), frozenset(origins))
-        return httpx.Client(transport=httpx.WSGITransport(app), base_url="http://detector")
+    @contextmanager
+    def client(self, *origins: str) -> Iterator[httpx.Client]:
+        api = DetectionApi(answer, FakeFetcher())
+        with running_api(api, guard=cors.allowing(frozenset(origins))) as server:
+            yield httpx.Client(base_url=server.server.url)
 
     def test_pages_of_named_origins_may_ask_and_read(self) -> None:
         with self.client(self.PAGE) as client:

@@ -17,11 +17,12 @@ import pytest
 from api_doubles import ImageHost
 from serve_process import serve_process
 
-from screentest import serving
+from screentest import http_server
 from screentest.demo import pictures
 from screentest.detection.api import Limits, fetch
 from screentest.detection.api.service import MAX_BODY_BYTES
-from screentest.detection.pictures import MAX_SIDE
+from screentest.detection.api.throttle import WAITING_PER_WORKER
+from screentest.detection.pictures import MAX_FILE_BYTES, MAX_SIDE
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "detection-api.md"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
@@ -114,12 +115,13 @@ def test_the_numbers_are_those_of_the_code() -> None:
     limits, text = Limits(), " ".join(DOCUMENT.read_text().split())
     for sentence in (
         f"Up to {limits.fetching} pictures are downloaded at a time, {limits.fetching_from_one_host} of them from one "
-        f"host, whatever its names and ports; up to {limits.waiting} wait for a detector",
+        "host, whatever its names and ports; "
+        f"up to {WAITING_PER_WORKER} for each of the `--workers` wait for a detector",
         f"together they hold {limits.held_bytes >> 20} MiB at most",
-        f"it has {serving.REQUEST_SECONDS:.0f} seconds for a request",
+        f"it has {http_server.REQUEST_SECONDS:.0f} seconds for a request",
         f"body over {MAX_BODY_BYTES >> 10} KiB",
-        f"picture over {fetch.MAX_BYTES >> 20} MB",
-        f"* {fetch.MAX_BYTES >> 20} MB, counted while they come",
+        f"picture over {MAX_FILE_BYTES >> 20} MB",
+        f"* {MAX_FILE_BYTES >> 20} MB, counted while they come",
         f"side over {MAX_SIDE:,} pixels",
     ):
         assert sentence in text

@@ -37,8 +37,8 @@ from screentest.detection import Answer, Code, ModelSpec, UnreadablePicture, con
 from screentest.detection.answer import Check, Explanation
 from screentest.detection.api import DetectionApi
 from screentest.detection.api.errors import Cause
-from screentest.detection.api.fetch import MAX_BYTES
 from screentest.detection.api.wsgi import application
+from screentest.detection.pictures import MAX_FILE_BYTES
 from screentest.detection.vision.runtime import WEIGHTS
 from screentest.screening.reasons import LANGUAGES, explain
 from screentest.stack import REPOSITORY
@@ -168,7 +168,7 @@ class TestJson:
         path = tmp_path / "large.jpg"
         with path.open("wb") as file:
             file.write(b"pass")
-            file.truncate(MAX_BYTES + 10)
+            file.truncate(MAX_FILE_BYTES + 10)
         status, (line,), _ = checked(settings(str(path)))
         assert (status, line["verdict"], line["response"]["code"]) == (1, "reject", "InvalidFile.Size")
 

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_api_server import running_api
 
-from screentest import serving
+from screentest import http_server
 from screentest.demo import pictures
 from screentest.detection import UnreadablePicture
 from screentest.detection.api import DetectionApi, Request, Response
-from screentest.detection.api.service import MAX_BODY_BYTES, MAX_UPLOAD_BYTES, PICTURES
+from screentest.detection.api.service import MAX_BODY_BYTES, PICTURES
+from screentest.detection.pictures import MAX_FILE_BYTES
 
 PICTURE = jpeg()
 
@@ -84,7 +85,7 @@ def test_whatever_a_form_holds_is_answered(body: bytes, kind: str) -> None:
         ({"query": "model=emo-detect-v1&ratio=4:3"}, 400, "InvalidParameter.Ratio"),
         ({"query": "&".join("a=1" for _ in range(50))}, 400, "InvalidParameter"),
         ({"method": "GET"}, 400, "InvalidParameter"),
-        ({"body": b"x" * (MAX_UPLOAD_BYTES + 1)}, 413, "BadRequest.TooLarge"),
+        ({"body": b"x" * (MAX_FILE_BYTES + 1)}, 400, "InvalidFile.Size"),
         ({"api_key": "secret"}, 401, "InvalidApiKey"),
         ({"headers": {"origin": "https://elsewhere.example"}}, 403, "AccessDenied"),
         ({"detect": FakeDetect(UnreadablePicture("no picture"))}, 400, "InvalidURL"),
@@ -160,12 +161,12 @@ class TestServer:
     def test_more_than_find_room_are_refused_and_room_comes_back(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(serving, "UPLOADS", 0)
+        monkeypatch.setattr(http_server, "UPLOAD_BYTES", 0)
         with running_api(DetectionApi(FakeDetect(), FakeFetcher())) as running:
             import httpx
 
             url = f"{running.server.url}{PICTURES}?model=emo-detect-v1"
             refused = httpx.post(url, content=PICTURE)
             assert (refused.status_code, refused.json()["code"]) == (429, "Throttling")
-            monkeypatch.setattr(serving, "UPLOADS", 1)
+            monkeypatch.setattr(http_server, "UPLOAD_BYTES", len(PICTURE))
             assert [httpx.post(url, content=PICTURE).status_code for _ in range(3)] == [200, 200, 200]

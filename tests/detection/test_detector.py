@@ -171,7 +171,7 @@ def test_a_pool_serves_more_threads_than_it_has_detectors():
 def test_the_library_needs_no_aws_and_no_server():
     program = (
         "import sys; from screentest import detection; "
-        "bad = {'boto3', 'botocore', 'httpx', 'pydantic', 'waitress'} & set(sys.modules); "
+        "bad = {'boto3', 'botocore', 'httpx', 'pydantic', 'uvicorn'} & set(sys.modules); "
         "bad |= {name for name in sys.modules if name.startswith(('screentest.screening', 'screentest.cli'))}; "
         "sys.exit(str(bad) if bad else 0)"
     )

@@ -21,6 +21,9 @@ from screentest.detection.errors import PictureTooLarge, UnreadablePicture
 
 Pixels = npt.NDArray[np.uint8]
 
+MAX_FILE_BYTES = 20 * 1024 * 1024
+"""Of one picture: twice the largest documented limit (Emoji, 10 MB). More is `InvalidFile.Size`."""
+
 MAX_SIDE = 16_383
 """A side that no legal picture has (7000 at most): longer ones are refused before a decoder sees them."""
 

@@ -32,9 +32,6 @@ logger = logging.getLogger(__name__)
 FETCH_SECONDS = 10.0
 """For one picture in all, redirects included: the retired service's documented download time-out."""
 
-MAX_BYTES = 20 * 1024 * 1024
-"""Of one picture: twice the largest documented limit (Emoji, 10 MB). More is `InvalidFile.Size`."""
-
 MAX_REDIRECTS = 3
 """Enough for http to https to a storage host; a longer chain is a loop or a trick."""
 
@@ -104,7 +101,7 @@ class HttpFetcher:
         allow_private: bool = False,
         allowed_hosts: Iterable[tuple[str, int]] = (),
         seconds: float = FETCH_SECONDS,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = pictures.MAX_FILE_BYTES,
         resolver: Resolver = resolve,
         ssl_context: ssl.SSLContext | None = None,
         hosts: Hosts | None = None,

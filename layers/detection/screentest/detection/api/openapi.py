@@ -24,9 +24,8 @@ _ERRORS = {
     "501": "The body has a transfer coding other than `chunked`; the connection is closed.",
 }
 
-_SENT_ERRORS = {
+_SENT_ERRORS = {status: text for status, text in _ERRORS.items() if status != "413"} | {
     "403": "A page of another origin sent it to a server that needs no key.",
-    "413": "The request body is larger than a picture of 20 MiB and the form around it.",
 }
 
 
@@ -97,7 +96,8 @@ def _pictures(models: tuple[ModelSpec, ...]) -> _Json:
                 "name": "model",
                 "in": "query",
                 "required": True,
-                "schema": {"enum": [model.name for model in models]},
+                "description": "A name as on the other paths, or a short one of the command line.",
+                "schema": {"enum": [name for model in models for name in dict.fromkeys(_names(model))]},
             },
             {"name": "ratio", "in": "query", "schema": {"enum": ["1:1", "3:4"]}},
         ],
@@ -107,9 +107,13 @@ def _pictures(models: tuple[ModelSpec, ...]) -> _Json:
         },
         "responses": {
             "200": _answer("The verdict: passed or rejected.", "Verdict"),
-            **{status: _answer(text, "Failure") for status, text in (_ERRORS | _SENT_ERRORS).items()},
+            **{status: _answer(text, "Failure") for status, text in _SENT_ERRORS.items()},
         },
     }
+
+
+def _names(model: ModelSpec) -> tuple[str, str]:
+    return model.name, model.short
 
 
 def _plain(name: str, summary: str, schema: str | None) -> _Json:

@@ -15,7 +15,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -30,7 +30,7 @@ from screentest.detection.api.throttle import Busy, Limits, Throttle
 from screentest.detection.codes import Code
 from screentest.detection.detector import too_large
 from screentest.detection.models import BUILT_IN, ModelSpec, full_name
-from screentest.detection.pictures import MAX_PIXELS, sniff
+from screentest.detection.pictures import MAX_FILE_BYTES, MAX_PIXELS, sniff
 
 if TYPE_CHECKING:
     from screentest.detection.api.fetch import Fetcher
@@ -49,7 +49,7 @@ PAGE = ""
 MAX_BODY_BYTES = 64 * 1024
 """Of a request of the documented API: a URL and two names."""
 
-MAX_UPLOAD_BYTES = 20 * 1024 * 1024 + MAX_BODY_BYTES
+MAX_UPLOAD_BYTES = MAX_FILE_BYTES + MAX_BODY_BYTES
 """Of a request that brings its picture: the largest picture that would be fetched, and the form around it."""
 
 Detect = Callable[[bytes, ModelSpec, str], Answer]
@@ -98,11 +98,13 @@ class _Order:
 
     Attributes:
         source: where the picture comes from, as logs may say it.
+        asked: when, in seconds of `time.monotonic`.
     """
 
     model: ModelSpec
     ratio: str
     source: str
+    asked: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True)
@@ -183,9 +185,9 @@ class DetectionApi:
         """Whether a detection request would be refused for want of room, whatever it says."""
         return self._throttle.full
 
-    def refuse_for_want_of_room(self) -> Response:
-        """The answer to a detection request while `full`."""
-        return self.refuse(errors.throttled(self._throttle.refused()))
+    def no_room(self) -> ApiError:
+        """What a detection request is refused with while `full`."""
+        return errors.throttled(self._throttle.refused())
 
     def refuse(self, error: ApiError) -> Response:
         """The answer to what never became a request: too large, or no HTTP."""
@@ -275,8 +277,6 @@ class DetectionApi:
         if self._key_digest is None and _from_another_origin(request.headers):
             # Forms travel across origins without being asked for: a page must not drive a server that needs no key.
             raise errors.another_origin()
-        if len(request.body) > MAX_UPLOAD_BYTES:
-            raise errors.body_too_large()
         try:
             query = parse_qs(request.query, max_num_fields=20)
         except ValueError:
@@ -290,7 +290,10 @@ class DetectionApi:
         trace.model = model.name
         order = _Order(model, _ratio(model, {"ratio": query.get("ratio", [None])[0]}), "the request")
         data = _picture_in(request)
+        if len(data) > MAX_FILE_BYTES:
+            raise errors.picture_too_heavy(MAX_FILE_BYTES // (1024 * 1024))
         try:
+            self._throttle.admit()
             with self._throttle.holding() as allowance:
                 allowance.take(len(data))
                 return self._judge_bytes(data, order, request_id, trace)
@@ -301,8 +304,7 @@ class DetectionApi:
         megabytes = order.model.max_megabytes
         if megabytes is not None and len(data) > megabytes * 1024 * 1024:
             raise errors.picture_too_heavy(megabytes)
-        with self._throttle.waiting():
-            output = self._output(data, order, trace)
+        output = self._output(data, order, trace)
         if trace.code != "-" and self._verdict_status == 400 and order.model.wire.codes:
             text = output.get("message") or output.get("reason") or ""
             return 400, _failure(trace.code, text, request_id)
@@ -310,7 +312,7 @@ class DetectionApi:
 
     def _output(self, data: bytes, order: _Order, trace: _Trace) -> _Json:
         try:
-            with self._throttle.turn(_decoding_bytes(data)):
+            with self._throttle.turn(_decoding_bytes(data), order.asked):
                 answer = self._detect(data, order.model, order.ratio)
         except Busy:
             raise

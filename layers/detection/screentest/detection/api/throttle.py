@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import bisect
+import math
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
 
 from screentest.detection.api.addresses import network_of
 from screentest.detection.errors import DetectionError
@@ -17,12 +20,14 @@ class Busy(DetectionError):
     """Every place at this stage is taken. On the wire: 429 `Throttling`."""
 
 
-REFUSALS_A_SECOND = 32
-"""For each so many refusals within a second whoever is refused is asked to stay away a second longer: refusing, too,
-takes time from the detectors."""
-
-MOST_SECONDS = 10
+MOST_SECONDS = 30
 """That anybody is asked to stay away."""
+
+PICTURES_A_SECOND = 10
+"""That a worker is thought to judge before it has judged some: those of one megapixel on half a core."""
+
+WAITING_PER_WORKER = 8
+"""Places before each worker: less than a second's work on a whole core."""
 
 PASSED_SECONDS = 1.0
 """So long a picture that waits for memory is passed by smaller ones."""
@@ -38,7 +43,8 @@ class Limits:
             host leaves room.
         quick_seconds: a download that began so shortly ago counts as a picture that waits already: when places are few,
             it would else be made for nothing.
-        waiting: downloaded pictures that wait for a detector or are being judged.
+        waiting: downloaded pictures that wait for a detector or are being judged. While there are so many, no further
+            request is let in; pictures whose download was begun are judged, in the order of their requests.
         held_bytes: of picture files in memory at a time, over all requests.
         decoding_bytes: of pictures being decoded at a time, as their headers promise; one that needs more is decoded
             alone. The largest legal WebP, and usual photos beside it.
@@ -48,16 +54,21 @@ class Limits:
 
     fetching: int = 256
     fetching_from_one_host: int = 192
-    waiting: int = 32
+    waiting: int = 2 * WAITING_PER_WORKER
     quick_seconds: float = 0.5
     held_bytes: int = 96 * 1024 * 1024
     decoding_bytes: int = 512 * 1024 * 1024
     judging: int | None = None
     patience: float = 5.0
 
+    @classmethod
+    def of(cls, workers: int) -> Self:
+        """Those of a server with so many workers."""
+        return cls(waiting=WAITING_PER_WORKER * workers, judging=workers)
+
     @property
     def in_flight(self) -> int:
-        """The most requests that can be at work; a server needs this many threads, and a few that say no."""
+        """The most requests that are at work but for moments; a server needs about so many threads."""
         return self.fetching + self.waiting
 
 
@@ -94,6 +105,16 @@ class Hosts:
                     del self._busy[host]
 
 
+@dataclass(order=True, slots=True)
+class _Ticket:
+    """A picture that waits for a detector: when it was asked for, what decoding it takes, since when it waits."""
+
+    asked: float
+    size: int = field(compare=False)
+    since: float = field(compare=False, default_factory=time.monotonic)
+    turn: threading.Event = field(compare=False, default_factory=threading.Event)
+
+
 class Throttle:
     """Counts requests by stage. Safe to use from any thread.
 
@@ -104,108 +125,110 @@ class Throttle:
         self._limits = limits
         self._lock = threading.Lock()
         self._fetching: dict[object, float] = {}
-        self._waiting = 0
         self._held = 0
-        self._refused = self._refused_before = 0
-        self._second = 0
         self._judging = 0
         self._decoding = 0
-        self._queue: dict[object, tuple[int, float]] = {}
-        self._changed = threading.Condition(self._lock)
+        self._queue: list[_Ticket] = []
+        self._judged: deque[float] = deque(maxlen=4 * limits.waiting)
+        self._appointment = 0.0
 
     @contextmanager
     def fetching(self) -> Iterator[None]:
         """A place among the downloads.
 
         Raises:
-            Busy: none left, or so many pictures wait for a detector that another would be refused after its download.
+            Busy: none left, or so many pictures wait for a detector that another would wait too long.
         """
-        ticket = object()
+        place = object()
         with self._lock:
-            if len(self._fetching) >= self._limits.fetching or self._expected() >= self._limits.waiting:
+            if self._full():
                 raise Busy
-            self._fetching[ticket] = time.monotonic()
+            self._fetching[place] = time.monotonic()
         try:
             yield
         finally:
             with self._lock:
-                del self._fetching[ticket]
+                del self._fetching[place]
 
     @property
     def full(self) -> bool:
         """Whether another picture would be refused now."""
         with self._lock:
-            return self._expected() >= self._limits.waiting or len(self._fetching) >= self._limits.fetching
+            return self._full()
 
-    def refused(self) -> int:
-        """Count a refusal; the seconds to stay away."""
-        with self._lock:
-            second = int(time.monotonic())
-            if second != self._second:
-                self._refused_before = self._refused if second == self._second + 1 else 0
-                self._second, self._refused = second, 0
-            self._refused += 1
-            most = max(self._refused, self._refused_before)
-            return min(1 + most // REFUSALS_A_SECOND, MOST_SECONDS)
-
-    def _expected(self) -> int:
-        """Pictures that wait, and those that will in a moment."""
-        since = time.monotonic() - self._limits.quick_seconds
-        return self._waiting + sum(began > since for began in self._fetching.values())
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """A place before the detectors.
+    def admit(self) -> None:
+        """Let a picture in that needs no download.
 
         Raises:
-            Busy: none left.
+            Busy: it would wait too long.
         """
+        if self.full:
+            raise Busy
+
+    def refused(self) -> int:
+        """The seconds that whoever is refused now shall stay away. Each has an appointment of its own, as many a second
+        as pictures were judged lately: they come back one by one, find room, and in the order in which they came."""
         with self._lock:
-            if self._waiting >= self._limits.waiting:
-                raise Busy
-            self._waiting += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._waiting -= 1
+            now = time.monotonic()
+            seconds = now - self._judged[0] if self._judged else 1
+            pace = max(len(self._judged) / max(seconds, 1), PICTURES_A_SECOND * (self._limits.judging or 1))
+            latest = now + MOST_SECONDS
+            self._appointment = min(max(self._appointment, now) + 1 / pace, latest)
+            return math.ceil(self._appointment - now)
+
+    def _full(self) -> bool:
+        """Whether there are too many pictures that wait, are being judged, or will be here in a moment."""
+        since = time.monotonic() - self._limits.quick_seconds
+        soon = sum(began > since for began in self._fetching.values())
+        expected = len(self._queue) + self._judging + soon
+        return expected >= self._limits.waiting or len(self._fetching) >= self._limits.fetching
 
     @contextmanager
-    def turn(self, size: int) -> Iterator[None]:
-        """A detector, and memory for decoding a picture of `size` bytes. First come, first served, but a picture that
+    def turn(self, size: int, asked: float) -> Iterator[None]:
+        """A detector, and memory for decoding a picture of `size` bytes. First asked, first served, but a picture that
         does not fit beside those at work is passed for a while by smaller ones.
+
+        Args:
+            asked: when the request came, seconds of `time.monotonic`.
 
         Raises:
             Busy: none was free in time.
         """
-        size, ticket = min(size, self._limits.decoding_bytes), object()
+        ticket = _Ticket(asked, min(size, self._limits.decoding_bytes))
         with self._lock:
-            self._queue[ticket] = size, time.monotonic()
-            try:
-                if not self._changed.wait_for(lambda: self._next() is ticket, self._limits.patience):
+            bisect.insort(self._queue, ticket)
+            self._next()
+        if not ticket.turn.wait(self._limits.patience):
+            with self._lock:
+                if not ticket.turn.is_set():
+                    self._queue.remove(ticket)
+                    self._next()
                     raise Busy
-                self._judging += 1
-                self._decoding += size
-            finally:
-                del self._queue[ticket]
-                self._changed.notify_all()
         try:
             yield
         finally:
             with self._lock:
                 self._judging -= 1
-                self._decoding -= size
-                self._changed.notify_all()
+                self._decoding -= ticket.size
+                self._judged.append(time.monotonic())
+                self._next()
 
-    def _next(self) -> object | None:
-        """Whose turn it is, if anybody's."""
+    def _next(self) -> None:
+        """Tell those whose turn it is."""
+        now = time.monotonic()
+        while ticket := self._fitting(now):
+            self._queue.remove(ticket)
+            self._judging += 1
+            self._decoding += ticket.size
+            ticket.turn.set()
+
+    def _fitting(self, now: float) -> _Ticket | None:
         if self._limits.judging is not None and self._judging >= self._limits.judging:
             return None
-        now = time.monotonic()
-        for ticket, (size, since) in self._queue.items():
-            if self._decoding + size <= self._limits.decoding_bytes:
+        for ticket in self._queue:
+            if self._decoding + ticket.size <= self._limits.decoding_bytes:
                 return ticket
-            if now - since > PASSED_SECONDS:
+            if now - ticket.since > PASSED_SECONDS:
                 return None
         return None
 
