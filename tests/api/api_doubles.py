@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+import httpx
 from PIL import Image
 
 from screentest.detection import Answer, Code, Explanation, ModelSpec, models
-from screentest.detection.api import DetectionApi, Request, Response
+from screentest.detection.api import DetectionApi, Limits, Request, Response
 from screentest.detection.api.fetch import Take
 from screentest.detection.api.urls import ImageUrl, parse
 from screentest.detection.models import FACE_DETECT
+from screentest.http_server import Guard, Server
+from screentest.serving import loopback_hosts_only
+
+PATIENCE = 30.0
+"""Seconds after which a test that waits has failed."""
 
 URL = "https://pictures.example/portrait.jpg?X-Amz-Signature=5ec2e7"
 
@@ -157,3 +165,38 @@ class ImageHost:
         """Answer `path` by a function."""
         self.pages[path] = page
         return self.base + path
+
+
+@dataclass
+class Running:
+    server: Server
+    thread: threading.Thread
+
+    def post(self, body: Any = None, **options: Any) -> httpx.Response:
+        options = {"json": body if body is not None else order()} | options
+        return httpx.post(self.server.url + FACE_DETECT, **options, timeout=PATIENCE)
+
+
+@contextmanager
+def running(
+    detect: Any, fetcher: Any = None, *, limits: Limits | None = None, **options: Any
+) -> Iterator[Running]:
+    limits = limits or Limits()
+    with running_api(DetectionApi(detect, fetcher or FakeFetcher(), limits=limits), limits, **options) as api:
+        yield api
+
+
+@contextmanager
+def running_api(
+    api: DetectionApi, limits: Limits | None = None, guard: Guard | None = None, **options: Any
+) -> Iterator[Running]:
+    limits = limits or Limits()
+    server = Server(api, guard or loopback_hosts_only(api), limits, **options)
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    try:
+        yield Running(server, thread)
+    finally:
+        server.stop()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()

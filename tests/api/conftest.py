@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from api_doubles import Caller, FakeDetect, FakeFetcher, ImageHost, passed
+from api.api_doubles import Caller, FakeDetect, FakeFetcher, ImageHost, passed
 
 from screentest.detection.api import DetectionApi
 

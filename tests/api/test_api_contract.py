@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_doubles import URL, Caller, FakeFetcher, body_of, order, passed, path_of, rejected
+from api.api_doubles import URL, Caller, FakeFetcher, body_of, order, passed, path_of, rejected
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -502,7 +502,7 @@ _json = st.recursive(
     path=st.sampled_from([FACE_DETECT, AA_DETECT]),
 )
 def test_no_body_is_a_defect(model: Any, given_input: Any, parameters: Any, path: str) -> None:
-    from api_doubles import FakeDetect
+    from api.api_doubles import FakeDetect
 
     from screentest.detection.api import DetectionApi
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import httpx
 import pytest
-from api_doubles import ImageHost, jpeg, order
+from api.api_doubles import ImageHost, jpeg, order
+from api.serve_process import COMMAND, serve_process
 from PIL import Image
-from serve_process import COMMAND, serve_process
 
 from screentest.demo import pictures
 from screentest.detection import detect

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from api_doubles import ImageHost, order
-from serve_process import serve_process
+from api.api_doubles import ImageHost, order
+from api.serve_process import serve_process
 from typer.testing import CliRunner
 
 from screentest.cli import app

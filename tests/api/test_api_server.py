@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
@@ -9,15 +10,15 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import get_args
 
 import httpx
 import pytest
-from api_doubles import URL, FakeFetcher, jpeg, order, passed
+from api.api_doubles import PATIENCE, URL, FakeFetcher, jpeg, order, passed, running, running_api
 from PIL import Image
 
 from screentest import cors, http_server
@@ -32,11 +33,8 @@ from screentest.detection.api.workers import WorkerProcesses, Workers
 from screentest.detection.api.wsgi import application
 from screentest.detection.errors import UndecodablePicture
 from screentest.detection.models import FACE_DETECT
-from screentest.http_server import Guard, Server
-from screentest.serving import ServeError, ServeSettings, build, loopback_hosts_only
-
-PATIENCE = 30.0
-"""Seconds after which a test that waits has failed."""
+from screentest.http_server import Server
+from screentest.serving import ServeError, ServeSettings, build
 
 
 class Gate:
@@ -53,44 +51,6 @@ class Gate:
     def wait_for(self, number: int) -> None:
         for _ in range(number):
             assert self.arrived.acquire(timeout=PATIENCE)
-
-
-@dataclass
-class Running:
-    server: Server
-    thread: threading.Thread
-
-    def post(self, body: Any = None, **options: Any) -> httpx.Response:
-        return httpx.post(
-            self.server.url + FACE_DETECT,
-            **({"json": body if body is not None else order()} | options),
-            timeout=PATIENCE,
-        )
-
-
-@contextmanager
-def running(
-    detect: Any, fetcher: Any = None, *, limits: Limits | None = None, **options: Any
-) -> Iterator[Running]:
-    limits = limits or Limits()
-    with running_api(DetectionApi(detect, fetcher or FakeFetcher(), limits=limits), limits, **options) as api:
-        yield api
-
-
-@contextmanager
-def running_api(
-    api: DetectionApi, limits: Limits | None = None, guard: Guard | None = None, **options: Any
-) -> Iterator[Running]:
-    limits = limits or Limits()
-    server = Server(api, guard or loopback_hosts_only(api), limits, **options)
-    thread = threading.Thread(target=server.serve, daemon=True)
-    thread.start()
-    try:
-        yield Running(server, thread)
-    finally:
-        server.stop()
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
 
 
 def answer(_data: bytes, model: ModelSpec, ratio: str) -> Answer:
@@ -523,7 +483,7 @@ class TestDecodeLimit:
             build(self.settings(), Limits())
 
     def test_nor_on_a_system_without_limits(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(confined.importlib.util, "find_spec", lambda name: None)
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
         with pytest.raises(ServeError, match="needs Linux"):
             build(self.settings(), Limits())
 
@@ -542,7 +502,7 @@ class TestDecodeLimit:
 
 
 def test_the_option_says_what_the_decoder_keeps_to() -> None:
-    (option,) = DecodeLimit.__metadata__
+    option = get_args(DecodeLimit)[1]
     assert option.min == confined.MIN_MEGABYTES
     assert f"{confined.SECONDS:g} seconds" in option.help
     assert f"{confined.MEGABYTES} is enough" in option.help

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_doubles import ImageHost
-from serve_process import serve_process
+from api.api_doubles import ImageHost
+from api.serve_process import serve_process
 
 from screentest import http_server
 from screentest.demo import pictures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
@@ -19,7 +20,7 @@ import boto3
 import httpx
 import pytest
 import yaml
-from api_doubles import FakeDetect, FakeFetcher, ImageHost, jpeg, passed, rejected
+from api.api_doubles import FakeDetect, FakeFetcher, ImageHost, jpeg, passed, rejected
 from PIL import Image
 from rich.cells import cell_len
 from rich.console import Console
@@ -33,13 +34,14 @@ from screentest.checking.sources import expand
 from screentest.checking.words import reason
 from screentest.cli import app
 from screentest.demo import pictures
-from screentest.detection import Answer, Code, ModelSpec, UnreadablePicture, confined, models
+from screentest.detection import Answer, Code, ModelSpec, UnreadablePicture, models
 from screentest.detection.answer import Check, Explanation
 from screentest.detection.api import DetectionApi
 from screentest.detection.api.errors import Cause
 from screentest.detection.api.wsgi import application
 from screentest.detection.pictures import MAX_FILE_BYTES
 from screentest.detection.vision.runtime import WEIGHTS
+from screentest.screening.models import Verdict
 from screentest.screening.reasons import LANGUAGES, explain
 from screentest.stack import REPOSITORY
 
@@ -475,7 +477,7 @@ def test_the_language_of_reasons_fits_the_terminal(tmp_path: Path, lang: str | N
     (tmp_path / "text.jpg").write_bytes(b"no picture")
     out = io.StringIO()
     shown = TextOutput(settings(str(tmp_path), json_lines=False, lang=lang), Console(file=out), io.StringIO())
-    shown.judgement(Judgement(str(tmp_path / "text.jpg"), "reject", 200, None, code="InvalidURL"))
+    shown.judgement(Judgement(str(tmp_path / "text.jpg"), Verdict.REJECT, 200, None, code="InvalidURL"))
     shown.summary({"pass": 0, "reject": 1, "error": 0})
     assert explain("InvalidURL", "emo-detect-v1", lang or "en").sentence in out.getvalue()
     assert all(cell_len(line) <= 80 for line in out.getvalue().splitlines() if str(tmp_path) not in line)
@@ -602,7 +604,7 @@ def test_a_decoder_that_does_not_start_is_an_error(
     result = command(str(tmp_path), "--model", "emo-detect-v1", "--json", "--decode-limit", "768")
     assert result.exit_code == 2
     assert json.loads(result.stdout)["verdict"] == "error"
-    monkeypatch.setattr(confined.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     result = command(str(tmp_path), "--model", "emo-detect-v1", "--decode-limit", "768")
     assert result.exit_code == 2
     assert "needs Linux" in result.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_doubles import jpeg, passed, rejected
+from api.api_doubles import jpeg, passed, rejected
 from typer.testing import CliRunner
 
 from screentest.cli import app

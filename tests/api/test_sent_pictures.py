@@ -6,10 +6,9 @@ import re
 from typing import Any
 
 import pytest
-from api_doubles import FakeDetect, FakeFetcher, body_of, jpeg, rejected
+from api.api_doubles import FakeDetect, FakeFetcher, body_of, jpeg, rejected, running_api
 from hypothesis import given
 from hypothesis import strategies as st
-from test_api_server import running_api
 
 from screentest import http_server
 from screentest.demo import pictures
@@ -116,7 +115,7 @@ def test_a_rejection_takes_the_status_that_was_asked_for() -> None:
     ],
 )
 def test_our_own_page_and_whoever_has_the_key_may_send(headers: dict[str, str]) -> None:
-    options = {"api_key": "k"} if "authorization" in headers else {}
+    options: dict[str, Any] = {"api_key": "k"} if "authorization" in headers else {}
     response, _ = send(headers=headers, **options)
     assert response.status == 200
 

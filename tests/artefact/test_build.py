@@ -23,10 +23,11 @@ UNWANTED = ("boto3", "botocore", "pip", "setuptools", "mediapipe", "cv2", "ai_ed
 
 
 @pytest.fixture(params=[DEPLOYED, ARTEFACTS], ids=["lambda", "host"])
-def artefacts(request) -> Path:
+def artefacts(request: pytest.FixtureRequest) -> Path:
     if not (request.param / "template.yaml").exists():
         pytest.fail("not built: run `make build` and `make build HOST=1`, or the tests by `make test`")
-    return request.param
+    built: Path = request.param
+    return built
 
 
 def machine(shared_object: Path) -> int:
@@ -35,7 +36,7 @@ def machine(shared_object: Path) -> int:
     return int(struct.unpack_from("<H", header, 18)[0])
 
 
-def test_every_shared_object_is_for_lambdas_processor_and_python():
+def test_every_shared_object_is_for_lambdas_processor_and_python() -> None:
     objects = [path for path in DEPLOYED.rglob("*.so*") if path.is_file()]
     assert {path.name for path in objects if machine(path) != ELF_X86_64} == set()
     extensions = [path.name for path in objects if ".cpython-" in path.name]
@@ -43,7 +44,7 @@ def test_every_shared_object_is_for_lambdas_processor_and_python():
     assert [name for name in extensions if ".cpython-313-x86_64-linux-gnu" not in name] == []
 
 
-def test_sizes_are_within_the_budget(artefacts: Path):
+def test_sizes_are_within_the_budget(artefacts: Path) -> None:
     size = {
         part: sum(f.stat().st_size for f in (artefacts / part).rglob("*") if f.is_file()) for part in LAYERS
     }
@@ -51,11 +52,11 @@ def test_sizes_are_within_the_budget(artefacts: Path):
 
 
 @pytest.mark.parametrize("name", UNWANTED)
-def test_nothing_is_packed_that_no_function_needs(artefacts: Path, name: str):
+def test_nothing_is_packed_that_no_function_needs(artefacts: Path, name: str) -> None:
     assert [layer for layer in LAYERS if (artefacts / layer / "python" / name).exists()] == []
 
 
-def test_no_tests_stubs_headers_or_pip_records(artefacts: Path):
+def test_no_tests_stubs_headers_or_pip_records(artefacts: Path) -> None:
     unwanted = {"RECORD", "INSTALLER", "REQUESTED", "tests"}
     found = [
         path
@@ -66,7 +67,7 @@ def test_no_tests_stubs_headers_or_pip_records(artefacts: Path):
     assert found == []
 
 
-def test_weights_and_licences_travel_with_the_layer(artefacts: Path):
+def test_weights_and_licences_travel_with_the_layer(artefacts: Path) -> None:
     layer = artefacts / "DetectionLayer" / "python"
     assert len([*layer.glob("screentest/detection/weights/*.tflite")]) >= 9
     assert [*layer.glob("ai_edge_litert-*.dist-info")]
@@ -74,7 +75,7 @@ def test_weights_and_licences_travel_with_the_layer(artefacts: Path):
 
 
 @pytest.mark.parametrize("part", [*LAYERS, *FUNCTIONS])
-def test_the_host_build_carries_bytecode_that_is_never_checked_against_its_source(part: str):
+def test_the_host_build_carries_bytecode_that_is_never_checked_against_its_source(part: str) -> None:
     compiled = [*(ARTEFACTS / part).rglob("*.pyc")]
     assert compiled
     for file in compiled:

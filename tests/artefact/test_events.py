@@ -109,12 +109,12 @@ def server() -> Iterator[str]:
         process.wait()
 
 
-def test_every_event_file_is_tried():
+def test_every_event_file_is_tried() -> None:
     assert {file.stem for file in EVENTS.glob("*.json")} == {*DIRECT, *QUEUED, *TASKS}
 
 
 @pytest.mark.parametrize("name", DIRECT)
-def test_events_given_directly(name: str, ground: Ground, screen: Emulator):
+def test_events_given_directly(name: str, ground: Ground, screen: Emulator) -> None:
     event, bucket = ground.event(name)
     reply = screen.invoke(event)
     assert reply.error_type is None, reply.payload
@@ -123,7 +123,7 @@ def test_events_given_directly(name: str, ground: Ground, screen: Emulator):
 
 
 @pytest.mark.parametrize("name", QUEUED)
-def test_events_from_the_queue(name: str, ground: Ground, screen: Emulator):
+def test_events_from_the_queue(name: str, ground: Ground, screen: Emulator) -> None:
     event, bucket = ground.event(name)
     reply = screen.invoke(event)
     assert reply.error_type is None, reply.payload
@@ -141,7 +141,9 @@ HOSTILE = {
 }
 
 
-def test_hostile_pictures_are_rejected_at_once_and_touch_no_neighbour(ground: Ground, screen: Emulator):
+def test_hostile_pictures_are_rejected_at_once_and_touch_no_neighbour(
+    ground: Ground, screen: Emulator
+) -> None:
     kinds = {kind.name: kind for kind in KINDS}
 
     def picture(key: str) -> bytes | None:
@@ -159,7 +161,7 @@ def test_hostile_pictures_are_rejected_at_once_and_touch_no_neighbour(ground: Gr
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_batch_operations_tasks(name: str, ground: Ground, backfill: Emulator):
+def test_batch_operations_tasks(name: str, ground: Ground, backfill: Emulator) -> None:
     event, bucket = ground.event(name)
     reply = backfill.invoke(event)
     assert reply.error_type is None, reply.payload
@@ -167,7 +169,7 @@ def test_batch_operations_tasks(name: str, ground: Ground, backfill: Emulator):
     assert [result["resultCode"] for result in reply.payload["results"]] == ["Succeeded"]
 
 
-def test_the_http_variant_needs_no_detection_layer(ground: Ground, server: str):
+def test_the_http_variant_needs_no_detection_layer(ground: Ground, server: str) -> None:
     event, bucket = ground.event("sqs-s3-batch")
     with emulator_on(ground.stack, layers=("ScreeningLayer",), DETECTOR=server) as emulator:
         reply = emulator.invoke(event)
@@ -181,7 +183,7 @@ def nobody_listens() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
-def test_a_detector_that_is_down_puts_every_message_back(ground: Ground):
+def test_a_detector_that_is_down_puts_every_message_back(ground: Ground) -> None:
     event, _ = ground.event("sqs-s3")
     with emulator_on(ground.stack, layers=("ScreeningLayer",), DETECTOR=nobody_listens()) as emulator:
         reply = emulator.invoke(event)
@@ -196,9 +198,10 @@ def test_a_detector_that_is_down_puts_every_message_back(ground: Ground):
 @pytest.mark.parametrize(
     ("setting", "value"), [("VERDICT_TABLE_NAME", ""), ("ROUTES", "[{"), ("DETECTOR", "ftp://nowhere")]
 )
-def test_a_wrong_setting_is_named_and_loses_nothing(ground: Ground, setting: str, value: str):
+def test_a_wrong_setting_is_named_and_loses_nothing(ground: Ground, setting: str, value: str) -> None:
     event, bucket = ground.event("sqs-s3")
-    with emulator_on(ground.stack, **{setting: value}) as emulator:
+    settings: dict[str, Any] = {setting: value}
+    with emulator_on(ground.stack, **settings) as emulator:
         queued = emulator.invoke(event)
         direct = emulator.invoke(ground.event("s3-put")[0])
         log = emulator.log()
@@ -211,7 +214,7 @@ def test_a_wrong_setting_is_named_and_loses_nothing(ground: Ground, setting: str
     assert ground.found(bucket) == {}
 
 
-def test_with_too_little_time_left_the_detector_is_not_called(ground: Ground):
+def test_with_too_little_time_left_the_detector_is_not_called(ground: Ground) -> None:
     event, _ = ground.event("sqs-s3")
     with emulator_on(ground.stack, timeout=10) as emulator:
         reply = emulator.invoke(event)
@@ -221,7 +224,7 @@ def test_with_too_little_time_left_the_detector_is_not_called(ground: Ground):
     ]
 
 
-def test_a_time_out_ends_as_lambda_ends_it_and_the_next_call_works(ground: Ground):
+def test_a_time_out_ends_as_lambda_ends_it_and_the_next_call_works(ground: Ground) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with emulator_on(ground.stack, timeout=5, AWS_ENDPOINT_URL=address) as emulator:

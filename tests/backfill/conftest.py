@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backfill_place import Functions, MakeLister, Place
+from backfill.backfill_place import Functions, MakeLister, Place
 from botocore.config import Config
 from support.aws import client, create_verdict_table
 

@@ -14,7 +14,7 @@ from botocore.stub import ANY, Stubber
 
 from screentest.aws import Access, AwsError
 from screentest.backfill.batch_operations import RESERVED
-from screentest.backfill.command import Options, run
+from screentest.backfill.command import Action, Options, run
 from screentest.backfill.selection import Selection
 from screentest.screening.backfill import Reason
 
@@ -47,7 +47,7 @@ class Aws:
         clients: dict[str, Any] = {}
         self.stubs: dict[str, Stubber] = {}
         for service in ("cloudformation", "s3", "s3control", "lambda", "sts"):
-            clients[service] = session.client(service)  # type: ignore[call-overload]
+            clients[service] = session.client(service)
             self.stubs[service] = stack.enter_context(Stubber(clients[service]))
         self.access = Access(region="eu-central-1", _clients=clients)
         self.expect("cloudformation", "describe_stacks", {"Stacks": [STACK]})
@@ -94,7 +94,7 @@ SELECTION = Selection("portraits", "emo/", only=frozenset({Reason.NEW, Reason.ER
 
 
 def options(tmp_path: Path, **changes: Any) -> Options:
-    return Options(**{"state_dir": tmp_path, "json_output": True} | changes)
+    return Options(state_dir=tmp_path, json_output=True, **changes)
 
 
 def described(status: str, total: int = 0, succeeded: int = 0, failed: int = 0) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def test_a_job_is_cancelled_by_its_name(aws: Aws, tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.parametrize("action", ["pause", "resume"])
-def test_such_a_job_knows_no_pause(aws: Aws, tmp_path: Path, action: str) -> None:
+def test_such_a_job_knows_no_pause(aws: Aws, tmp_path: Path, action: Action) -> None:
     with pytest.raises(AwsError, match="knows no pause"):
         run(aws.access, None, {action: JOB}, options(tmp_path))
 

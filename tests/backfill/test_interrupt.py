@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 import boto3
 import pytest
-from backfill_place import Place
+from backfill.backfill_place import Place
 from support.context import Context
 from support.screening import screener_over
 

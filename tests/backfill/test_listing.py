@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backfill_place import Functions, MakeLister, Place
+from backfill.backfill_place import Functions, MakeLister, Place
 
 from screentest.aws import AwsError
 from screentest.backfill.queue import Queue, RateLimit

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
-from backfill_place import Place
+from backfill.backfill_place import Place
 from support.context import Context
 from support.messages import queued
 from support.screening import KeptTopic, screener_over

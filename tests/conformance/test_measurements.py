@@ -65,7 +65,7 @@ def networks() -> Networks:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_measurements_are_what_they_were(name, networks):
+def test_measurements_are_what_they_were(name: str, networks: Networks) -> None:
     try:
         measured = figures(name, networks)
     except pictures.PicturesUnavailable as error:

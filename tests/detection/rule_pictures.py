@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -22,7 +22,7 @@ def bust() -> Image.Image:
 
 
 def _paint(
-    picture: Image.Image, colour: tuple[int, int, int], *shapes: list[tuple[float, float]]
+    picture: Image.Image, colour: tuple[int, int, int], *shapes: Sequence[tuple[float, float]]
 ) -> Image.Image:
     mask = Image.new("L", picture.size)
     for shape in shapes:

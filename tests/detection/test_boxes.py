@@ -8,6 +8,10 @@ from hypothesis import strategies as st
 
 from screentest.detection import boxes
 
+Face = tuple[float, float, float, float]
+Case = tuple[Face, int, int]
+"""A face box, and width and height of its picture."""
+
 # The documented samples: ratio of the printed boxes, to the pixel that rounding leaves open.
 PAIRS = [
     (boxes.EMO_SQUARE, (302, 286, 610, 593), (71, 9, 840, 778), 2000, 2000),
@@ -18,7 +22,9 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("extended", "face", "expected", "width", "height"), PAIRS)
-def test_documented_pairs(extended, face, expected, width, height):
+def test_documented_pairs(
+    extended: boxes.ExtendedBox, face: Face, expected: Face, width: int, height: int
+) -> None:
     assert all(
         abs(a - b) <= 1 for a, b in zip(extended.place(face, None, width, height), expected, strict=True)
     )
@@ -29,7 +35,7 @@ shares = st.floats(0, 1)
 
 
 @st.composite
-def faces(draw):
+def faces(draw: st.DrawFn) -> Case:
     width, height = draw(sides), draw(sides)
     w, h = draw(st.floats(8, width)), draw(st.floats(8, height))
     # Detectors give boxes that reach out of the frame.
@@ -37,13 +43,13 @@ def faces(draw):
     return (x, y, x + w, y + h), width, height
 
 
-def inside(box, width, height):
+def inside(box: tuple[float, ...], width: int, height: int) -> bool:
     x1, y1, x2, y2 = box
     return 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height and all(type(v) is int for v in box)
 
 
 @given(faces())
-def test_squares_are_square_and_inside(case):
+def test_squares_are_square_and_inside(case: Case) -> None:
     face, width, height = case
     for box in (
         boxes.face_square(face, width, height),
@@ -56,7 +62,7 @@ def test_squares_are_square_and_inside(case):
 
 
 @given(faces(), st.none() | st.floats(0, 7000))
-def test_half_body_is_three_by_four_and_inside(case, hips):
+def test_half_body_is_three_by_four_and_inside(case: Case, hips: float | None) -> None:
     face, width, height = case
     x1, y1, x2, y2 = box = boxes.EMO_HALF_BODY.place(face, hips, width, height)
     assert inside(box, width, height)
@@ -64,7 +70,7 @@ def test_half_body_is_three_by_four_and_inside(case, hips):
 
 
 @given(faces())
-def test_the_extended_box_holds_the_face_that_fits(case):
+def test_the_extended_box_holds_the_face_that_fits(case: Case) -> None:
     (x1, y1, x2, y2), width, height = case
     face = (max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height)))
     if max(face[2] - face[0], face[3] - face[1]) > min(width, height):
@@ -76,7 +82,7 @@ def test_the_extended_box_holds_the_face_that_fits(case):
     assert ext[3] >= face[3] - 1
 
 
-def test_half_body_reaches_the_hips():
+def test_half_body_reaches_the_hips() -> None:
     box = boxes.EMO_HALF_BODY.place((400, 200, 600, 400), 1200, 2000, 2000)
     assert box[1] <= 200 - 0.9 * 200 + 1
     assert box[3] >= 1200 - 1

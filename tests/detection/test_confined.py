@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import importlib.util
 import io
 import itertools
 import logging
@@ -12,10 +13,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -29,7 +33,7 @@ from screentest.detection.errors import (
     UnreadablePicture,
 )
 from screentest.detection.models import BUILT_IN
-from screentest.detection.pictures import MAX_SIDE, Header, decode, probe
+from screentest.detection.pictures import MAX_SIDE, Header, Picture, decode, probe
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has these limits")
 
@@ -37,29 +41,29 @@ PATIENCE = 60.0
 """For what must happen soon; nothing is asserted about how soon."""
 
 
-def encoded(image, kind, **options):
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     out = io.BytesIO()
     image.save(out, kind, **options)
     return out.getvalue()
 
 
-def exif(orientation):
+def exif(orientation: int) -> Image.Exif:
     tags = Image.Exif()
     tags[0x0112] = orientation
     return tags
 
 
-def with_alpha(image):
+def with_alpha(image: Image.Image) -> Image.Image:
     image = image.convert("RGBA")
     image.putalpha(Image.linear_gradient("L").resize(image.size))
     return image
 
 
-def grey16(image):
+def grey16(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
 
 
-def small(width=48, height=32):
+def small(width: int = 48, height: int = 32) -> bytes:
     return encoded(pictures.astronaut().resize((width, height)), "PNG")
 
 
@@ -146,11 +150,11 @@ while head := os.read(0, child.REQUEST.size):
 class Scripted(ConfinedDecoder):
     """Runs another program in the child's place; its first argument is the child's path."""
 
-    def __init__(self, script, *arguments, **limits):
+    def __init__(self, script: str | None, *arguments: str, **limits: Any) -> None:
         super().__init__(**limits)
         self.script, self.arguments = script, arguments
 
-    def _command(self):
+    def _command(self) -> list[str]:
         real = super()._command()
         if self.script is None:
             return real
@@ -158,15 +162,20 @@ class Scripted(ConfinedDecoder):
         return [*real[:at], "-c", self.script, real[at], *self.arguments, *real[at + 1 :]]
 
 
-def opened_here(data):
+def opened_here(data: bytes) -> Picture:
     return decode(data, probe(data))
 
 
-def opened(decoder, data):
+def opened(decoder: ConfinedDecoder, data: bytes) -> Picture:
     return decoder.decode(data, probe(data))
 
 
-def children():
+def pid_of(decoder: ConfinedDecoder) -> int:
+    assert decoder.pid is not None
+    return decoder.pid
+
+
+def children() -> set[int]:
     """Processes, dead ones included, whose parent is this process."""
     found = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
@@ -179,26 +188,26 @@ def children():
     return found
 
 
-def wait_until(true):
+def wait_until(true: Callable[[], object]) -> None:
     end = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < end
         time.sleep(0.01)
 
 
-def open_files():
+def open_files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-def gone(pid):
-    """Whether no process has this number, or only a dead one that somebody will bury."""
+def gone(pid: int) -> bool:
+    """Whether no process has this number, or only one that has ended and waits for its parent."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
 
 
-def limits_of(pid):
+def limits_of(pid: int) -> dict[str, tuple[str, str]]:
     found = {}
     for line in Path(f"/proc/{pid}/limits").read_text().splitlines()[1:]:
         soft, hard = line[26:].split()[:2]
@@ -207,20 +216,22 @@ def limits_of(pid):
 
 
 @pytest.fixture(scope="module")
-def decoder():
+def decoder() -> Iterator[ConfinedDecoder]:
     with ConfinedDecoder() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def saboteur():
+def saboteur() -> Iterator[Scripted]:
     with Scripted(SABOTAGE, seconds=2) as running:
         yield running
 
 
 class TestTheSame:
     @pytest.mark.parametrize(("name", "model"), list(zip(PORTRAITS, itertools.cycle(BUILT_IN), strict=False)))
-    def test_pictures_and_answers_wherever_they_are_decoded(self, detector, decoder, name, model):
+    def test_pictures_and_answers_wherever_they_are_decoded(
+        self, detector: Detector, decoder: ConfinedDecoder, name: str, model: str
+    ) -> None:
         data = PORTRAITS[name](pictures.astronaut())
         header = decoder.probe(data)
         assert header == probe(data)
@@ -234,7 +245,7 @@ class TestTheSame:
 
     @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WEBP"])
     @pytest.mark.parametrize("keep", [0.0, 0.01, 0.02, 0.3, 0.9])
-    def test_errors(self, decoder, kind, keep):
+    def test_errors(self, decoder: ConfinedDecoder, kind: str, keep: float) -> None:
         data = encoded(pictures.astronaut(), kind)
         data = data[: int(len(data) * keep)]
         with pytest.raises(UnreadablePicture) as here:
@@ -244,7 +255,7 @@ class TestTheSame:
         assert type(there.value) is type(here.value) is UnreadablePicture
         assert str(there.value) == str(here.value)
 
-    def test_too_large(self, decoder):
+    def test_too_large(self, decoder: ConfinedDecoder) -> None:
         wide = encoded(Image.new("1", (MAX_SIDE + 1, 1)), "PNG")
         with pytest.raises(PictureTooLarge, match=f"{MAX_SIDE + 1} x 1"):
             decoder.probe(wide)
@@ -253,10 +264,10 @@ class TestTheSame:
 
 
 class TestLimits:
-    def test_the_system_holds_the_limits_of_the_child(self):
+    def test_the_system_holds_the_limits_of_the_child(self) -> None:
         with ConfinedDecoder(megabytes=200, seconds=20) as decoder:
             decoder.open()
-            limits = limits_of(decoder.pid)
+            limits = limits_of(pid_of(decoder))
             size = int(Path(f"/proc/{decoder.pid}/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
             assert limits["Max core file size"] == ("0", "0")
             assert limits["Max file size"] == ("0", "0")
@@ -266,9 +277,9 @@ class TestLimits:
             assert abs(int(soft) - size - 200 * 2**20) < 8 * 2**20
             assert limits["Max cpu time"][0] == "unlimited"
             opened(decoder, small())
-            assert 40 < int(limits_of(decoder.pid)["Max cpu time"][0]) < 60
+            assert 40 < int(limits_of(pid_of(decoder))["Max cpu time"][0]) < 60
 
-    def test_the_child_knows_nothing_and_holds_nothing(self, monkeypatch):
+    def test_the_child_knows_nothing_and_holds_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SCREENTEST_API_KEY", "sk-1")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         with ConfinedDecoder() as decoder, Path(__file__).open() as held:
@@ -281,14 +292,14 @@ class TestLimits:
             files = [str(path.readlink()) for path in place.joinpath("fd").iterdir()]
             assert held.name not in files
             assert {name.partition(":")[0] for name in files} == {"pipe", os.devnull}
-            assert os.getpgid(decoder.pid) == decoder.pid
+            assert os.getpgid(pid_of(decoder)) == decoder.pid
 
-    def test_a_picture_above_the_memory_limit(self, caplog):
+    def test_a_picture_above_the_memory_limit(self, caplog: pytest.LogCaptureFixture) -> None:
         grey = Image.linear_gradient("L").resize((4000, 4000))
         hungry = encoded(Image.merge("LA", [grey, grey]), "PNG", compress_level=1)
         with ConfinedDecoder(megabytes=MIN_MEGABYTES) as decoder:
             before = opened(decoder, small()).image.tobytes()
-            first = decoder.pid
+            first = pid_of(decoder)
             with pytest.raises(UndecodablePicture, match=f"more than {MIN_MEGABYTES} MB"):
                 opened(decoder, hungry)
             assert opened(decoder, small()).image.tobytes() == before
@@ -299,7 +310,7 @@ class TestLimits:
         with ConfinedDecoder(megabytes=400) as roomy:
             assert opened(roomy, hungry).size == (2000, 2000)
 
-    def test_a_file_above_the_memory_limit(self):
+    def test_a_file_above_the_memory_limit(self) -> None:
         file = small() + bytes((MIN_MEGABYTES + 8) * 2**20)
         with ConfinedDecoder(megabytes=MIN_MEGABYTES) as decoder:
             with pytest.raises(UndecodablePicture, match="more than"):
@@ -307,7 +318,7 @@ class TestLimits:
             assert opened(decoder, small()).size == (48, 32)
 
     @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
-    def test_libraries_that_call_it_a_broken_picture(self, kind):
+    def test_libraries_that_call_it_a_broken_picture(self, kind: str) -> None:
         image = pictures.astronaut().resize((4000, 4000))
         data = (
             encoded(image.convert("CMYK"), kind, progressive=True) if kind == "JPEG" else encoded(image, kind)
@@ -318,7 +329,7 @@ class TestLimits:
                 opened(decoder, data)
             assert opened(decoder, small()).size == (48, 32)
 
-    def test_the_largest_legal_pictures_have_room(self):
+    def test_the_largest_legal_pictures_have_room(self) -> None:
         """Of the formats that need most: see `confined.MEGABYTES`."""
         with ConfinedDecoder() as decoder:
             for data in (
@@ -328,12 +339,12 @@ class TestLimits:
                 assert opened(decoder, data).width == 7000
 
     @pytest.mark.parametrize("limits", [{"megabytes": MIN_MEGABYTES - 1}, {"megabytes": -1}, {"seconds": 0}])
-    def test_limits_that_make_no_sense(self, limits):
+    def test_limits_that_make_no_sense(self, limits: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match="limit of"):
             ConfinedDecoder(**limits)
 
-    def test_a_system_without_limits(self, monkeypatch):
-        monkeypatch.setattr(confined.importlib.util, "find_spec", lambda name: None)
+    def test_a_system_without_limits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
         with pytest.raises(DecoderUnavailable, match="needs Linux"):
             ConfinedDecoder()
 
@@ -350,11 +361,11 @@ class TestThePicturesDoing:
         ],
     )
     def test_what_ends_the_child_is_unreadable_and_the_next_one_is_not(
-        self, saboteur, caplog, width, sentence
-    ):
+        self, saboteur: Scripted, caplog: pytest.LogCaptureFixture, width: int, sentence: str
+    ) -> None:
         expected = opened_here(small()).image.tobytes()
         assert opened(saboteur, small()).image.tobytes() == expected
-        first = saboteur.pid
+        first = pid_of(saboteur)
         with pytest.raises(UndecodablePicture, match=sentence):
             opened(saboteur, small(width))
         assert gone(first)
@@ -364,7 +375,7 @@ class TestThePicturesDoing:
         assert (record.levelno, record.name) == (logging.WARNING, "screentest.detection.confined")
         assert sentence in record.getMessage()
 
-    def test_again_and_again(self, saboteur):
+    def test_again_and_again(self, saboteur: Scripted) -> None:
         seen = set()
         for _ in range(6):
             with pytest.raises(UndecodablePicture):
@@ -373,7 +384,7 @@ class TestThePicturesDoing:
             seen.add(saboteur.pid)
         assert len(seen) == 6
 
-    def test_through_a_detector(self, saboteur):
+    def test_through_a_detector(self, saboteur: Scripted) -> None:
         detector = Detector(saboteur)
         for name in ("waist_up", "cat"):
             with pytest.raises(UnreadablePicture, match="ended its process"):
@@ -393,7 +404,7 @@ class TestThePicturesDoing:
             (b"?", 0, 0, 0, 0, 0),
         ],
     )
-    def test_nonsense_is_no_picture(self, reply):
+    def test_nonsense_is_no_picture(self, reply: bytes) -> None:
         answer = confined_child.REPLY.pack(*reply) + bytes(16_000)
         with (
             Scripted(PARROT, answer.hex()) as parrot,
@@ -403,12 +414,12 @@ class TestThePicturesDoing:
         assert parrot.pid is None
 
     @pytest.mark.parametrize("sides", [(0, 5), (5, 0), (MAX_SIDE + 1, 5), (5, 2**32 - 1)])
-    def test_nonsense_is_no_header(self, sides):
+    def test_nonsense_is_no_header(self, sides: bytes) -> None:
         answer = confined_child.REPLY.pack(confined_child.HEADER, *sides, 0, 0, 0)
         with Scripted(PARROT, answer.hex()) as parrot, pytest.raises(UndecodablePicture):
             parrot.probe(small())
 
-    def test_what_is_said_forges_no_line(self):
+    def test_what_is_said_forges_no_line(self) -> None:
         said = b"broken\n2026-01-01 INFO passed\x1b[2J"
         answer = confined_child.REPLY.pack(confined_child.UNREADABLE, 0, 0, 0, 0, len(said)) + said
         with Scripted(PARROT, answer.hex()) as parrot, pytest.raises(UnreadablePicture) as caught:
@@ -428,7 +439,9 @@ class TestOurOwn:
             ("import time; time.sleep(600)", "not ready"),
         ],
     )
-    def test_a_child_that_does_not_start_is_no_verdict(self, monkeypatch, script, sentence):
+    def test_a_child_that_does_not_start_is_no_verdict(
+        self, monkeypatch: pytest.MonkeyPatch, script: str, sentence: str
+    ) -> None:
         if "sleep" in script:
             monkeypatch.setattr(confined, "START_SECONDS", 0.2)
         before = children()
@@ -443,30 +456,30 @@ class TestOurOwn:
         assert opened(decoder, small()).size == (48, 32)
         decoder.close()
 
-    def test_what_is_missing_is_said(self, monkeypatch):
-        monkeypatch.setattr(confined.numpy, "__file__", "/nowhere/numpy/__init__.py")
-        monkeypatch.setattr(confined.PIL, "__file__", "/nowhere/PIL/__init__.py")
+    def test_what_is_missing_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(np, "__file__", "/nowhere/numpy/__init__.py")
+        monkeypatch.setattr(PIL, "__file__", "/nowhere/PIL/__init__.py")
         with pytest.raises(DecoderUnavailable, match="ModuleNotFoundError: No module named 'PIL'"):
             ConfinedDecoder().open()
 
     @pytest.mark.parametrize("python", ["", "/nowhere/python", os.devnull])
-    def test_no_python(self, monkeypatch, python):
+    def test_no_python(self, monkeypatch: pytest.MonkeyPatch, python: str) -> None:
         monkeypatch.setattr(sys, "executable", python)
         with pytest.raises(DecoderUnavailable, match="cannot be started"):
             ConfinedDecoder().open()
 
-    def test_no_process_to_be_had(self, monkeypatch):
-        def refuse(*_, **__):
+    def test_no_process_to_be_had(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: Any, **__: Any) -> None:
             raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
 
         monkeypatch.setattr(subprocess, "Popen", refuse)
         with pytest.raises(DecoderUnavailable, match="cannot be started"):
             ConfinedDecoder().probe(small())
 
-    def test_a_child_that_died_between_pictures_is_replaced(self, caplog):
+    def test_a_child_that_died_between_pictures_is_replaced(self, caplog: pytest.LogCaptureFixture) -> None:
         with ConfinedDecoder() as decoder:
             opened(decoder, small())
-            first = decoder.pid
+            first = pid_of(decoder)
             os.kill(first, signal.SIGKILL)
             wait_until(lambda: gone(first))
             assert opened(decoder, small()).size == (48, 32)
@@ -474,20 +487,20 @@ class TestOurOwn:
         assert ["replaced" in record.getMessage() for record in caplog.records] == [True]
 
     @pytest.mark.parametrize("size", [1_000, 3_000_000])
-    def test_children_that_die_before_they_took_the_picture(self, size):
+    def test_children_that_die_before_they_took_the_picture(self, size: int) -> None:
         ready = confined_child.REPLY.pack(confined_child.READY, 0, 0, 0, 0, 0)
         script = f"import os; os.write(1, bytes.fromhex({ready.hex()!r})); os.read(0, 1)"
         with Scripted(script) as decoder, pytest.raises(DecoderUnavailable, match="takes no pictures"):
             decoder.probe(small() + bytes(size))
 
-    def test_a_child_that_takes_no_picture(self, monkeypatch):
+    def test_a_child_that_takes_no_picture(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with ConfinedDecoder() as decoder:
             decoder.open()
-            first = decoder.pid
+            first = pid_of(decoder)
             os.kill(first, signal.SIGSTOP)
             start = decoder._start
 
-            def patient():
+            def patient() -> Any:
                 monkeypatch.undo()
                 return start()
 
@@ -496,17 +509,19 @@ class TestOurOwn:
             assert opened(decoder, small()).size == (48, 32)
             assert decoder.pid != first
 
-    def test_signals_that_ask_for_an_end_are_the_parents(self):
+    def test_signals_that_ask_for_an_end_are_the_parents(self) -> None:
         with ConfinedDecoder() as decoder:
             opened(decoder, small())
-            first = decoder.pid
+            first = pid_of(decoder)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 os.kill(first, number)
             assert opened(decoder, small()).size == (48, 32)
             assert decoder.pid == first
 
     @pytest.mark.parametrize("started", [True, False])
-    def test_an_interrupted_answer_is_not_taken_for_the_next_one(self, monkeypatch, started):
+    def test_an_interrupted_answer_is_not_taken_for_the_next_one(
+        self, monkeypatch: pytest.MonkeyPatch, started: bool
+    ) -> None:
         with ConfinedDecoder() as decoder:
             if started:
                 decoder.open()
@@ -518,12 +533,12 @@ class TestOurOwn:
             assert decoder.probe(small()) == Header("PNG", 48, 32)
 
 
-def interrupt(*_):
+def interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
 class TestNothingIsLeft:
-    def test_after_fifty_children(self):
+    def test_after_fifty_children(self) -> None:
         gc.collect()  # what other tests left behind must not be counted
         before, files = children(), open_files()
         decoder = ConfinedDecoder()
@@ -535,13 +550,13 @@ class TestNothingIsLeft:
             if number % 2:
                 decoder.close()
             else:
-                os.kill(decoder.pid, signal.SIGKILL)
+                os.kill(pid_of(decoder), signal.SIGKILL)
         assert len(seen) == 50
         decoder.close()
         assert children() == before
         assert open_files() <= files
 
-    def test_after_a_decoder_that_nobody_closed(self):
+    def test_after_a_decoder_that_nobody_closed(self) -> None:
         before = children()
         decoder = ConfinedDecoder()
         decoder.open()
@@ -550,7 +565,7 @@ class TestNothingIsLeft:
         assert children() == before
 
     @pytest.mark.parametrize("end", ["pass", "raise SystemExit(1)", "os._exit(0)", "os.kill(os.getpid(), 9)"])
-    def test_after_the_parent(self, end):
+    def test_after_the_parent(self, end: str) -> None:
         program = (
             "import os; from screentest.detection.confined import ConfinedDecoder\n"
             f"decoder = ConfinedDecoder(); decoder.open(); print(decoder.pid, flush=True)\n{end}"
@@ -558,11 +573,13 @@ class TestNothingIsLeft:
         done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=False)
         wait_until(lambda: gone(int(done.stdout)))
 
-    def test_a_child_at_work_ends_after_the_parent(self):
+    def test_a_child_at_work_ends_after_the_parent(self) -> None:
         """By the system's limit of processor time: nobody is there to end it."""
         decoder = Scripted(SABOTAGE, seconds=1)
         command = decoder._command()
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin
+            assert process.stdout
             process.stdout.read(confined_child.REPLY.size)
             data = small(SPINS)
             head = confined_child.REQUEST.pack(confined_child.DECODE, 1, SPINS, 32, len(data))
@@ -572,10 +589,10 @@ class TestNothingIsLeft:
 
 
 class TestDetectors:
-    def test_each_detector_of_a_pool_has_a_child_of_its_own(self):
-        made = []
+    def test_each_detector_of_a_pool_has_a_child_of_its_own(self) -> None:
+        made: list[ConfinedDecoder] = []
 
-        def make():
+        def make() -> Detector:
             made.append(ConfinedDecoder())
             return Detector(made[-1])
 
@@ -588,19 +605,19 @@ class TestDetectors:
         for decoder in made:
             decoder.close()
 
-    def test_open_and_close(self):
+    def test_open_and_close(self) -> None:
         decoder = ConfinedDecoder()
         detector = Detector(decoder)
         assert decoder.pid is None
         detector.open()
-        pid = decoder.pid
+        pid = pid_of(decoder)
         assert detector.detect(pictures.data("cat"), "emo-detect-v1").code == "InvalidFile.NoHuman"
         assert decoder.pid == pid
         detector.close()
         assert decoder.pid is None
         assert gone(pid)
 
-    def test_who_does_not_ask_for_it_does_not_pay_for_it(self):
+    def test_who_does_not_ask_for_it_does_not_pay_for_it(self) -> None:
         program = (
             "import sys; from screentest import detection; detection.Detector(); "
             "bad = {'subprocess', 'resource', 'screentest.detection.confined'} & set(sys.modules); "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -16,7 +17,7 @@ from screentest.detection.errors import InvalidRatio, UnknownModel, UnreadablePi
 from screentest.detection.vision import runtime
 
 
-def test_emo_passes_with_boxes(detector):
+def test_emo_passes_with_boxes(detector: Detector) -> None:
     answer = detector.detect(pictures.data("waist_up"), "emo-detect-v1")
     assert answer.passed
     output = answer.output()
@@ -30,13 +31,14 @@ def test_emo_passes_with_boxes(detector):
     assert len(answer.explanation.landmarks["face"]) == 468
 
 
-def test_emo_half_body(detector):
+def test_emo_half_body(detector: Detector) -> None:
     answer = detector.detect(pictures.data("waist_up"), "emo-detect-v1", "3:4")
+    assert answer.ext_bbox
     x1, y1, x2, y2 = answer.ext_bbox
     assert (x2 - x1) * 4 == (y2 - y1) * 3
 
 
-def test_emoji_has_its_own_wire_form(detector):
+def test_emoji_has_its_own_wire_form(detector: Detector) -> None:
     good = detector.detect(pictures.data("astronaut"), "emoji-detect-v1").output()
     assert set(good) == {"bbox_face", "ext_bbox_face"}
     bad = detector.detect(pictures.data("tilted"), "emoji-detect-v1").output()
@@ -46,7 +48,7 @@ def test_emoji_has_its_own_wire_form(detector):
     }
 
 
-def test_animate_anyone_has_its_own_wire_form(detector):
+def test_animate_anyone_has_its_own_wire_form(detector: Detector) -> None:
     good = detector.detect(pictures.data("waist_up"), "animate-anyone-detect-gen2").output()
     assert good == {"check_pass": True, "bodystyle": "half"}
     bad = detector.detect(pictures.data("two_people"), "animate-anyone-detect-gen2").output()
@@ -57,12 +59,13 @@ def test_animate_anyone_has_its_own_wire_form(detector):
     }
 
 
-def test_a_rejection_explains_itself(detector):
+def test_a_rejection_explains_itself(detector: Detector) -> None:
     answer = detector.detect(pictures.data("too_dark"), "emo-detect-v1")
     assert answer.code is Code.VALUE
     assert answer.explanation.decided_by == "too dark"
     last = answer.explanation.checks[-1]
     assert last.failed
+    assert last.value is not None
     assert last.value < 29
     assert answer.explanation.as_dict()["decided_by"] == "too dark"
 
@@ -86,14 +89,16 @@ def test_a_rejection_explains_itself(detector):
         ("wan2.2-s2v-detect", (400, 600), True),
     ],
 )
-def test_resolution_limits(detector, model, size, passes):
+def test_resolution_limits(detector: Detector, model: str, size: tuple[int, int], passes: bool) -> None:
     picture = pictures.waist_up().resize(size)
     answer = detector.detect(pictures.jpeg(picture), model)
     assert (answer.code is Code.RESOLUTION) is not passes
 
 
 @pytest.mark.parametrize(("size", "code"), [((500, 1000), None), ((500, 1005), Code.ASPECT_RATIO)])
-def test_liveportrait_takes_pictures_twice_as_long_as_wide(detector, size, code):
+def test_liveportrait_takes_pictures_twice_as_long_as_wide(
+    detector: Detector, size: tuple[int, int], code: str | None
+) -> None:
     picture = Image.new("RGB", size, "grey")
     picture.paste(pictures.calm_face().resize((500, 500)))
     assert detector.detect(pictures.jpeg(picture), "liveportrait-detect").code == code
@@ -111,32 +116,32 @@ def test_liveportrait_takes_pictures_twice_as_long_as_wide(detector, size, code)
         ("too_dark", Code.VALUE),
     ],
 )
-def test_wan_s2v_takes_one_person_in_any_framing(detector, name, code):
+def test_wan_s2v_takes_one_person_in_any_framing(detector: Detector, name: str, code: str | None) -> None:
     answer = detector.detect(pictures.data(name), "wan2.2-s2v-detect")
     assert answer.code == code
     assert answer.output()["humanoid"] is (name != "cat")
 
 
 @pytest.mark.parametrize("name", ["cat", "far_away", "masked"])
-def test_liveportrait_says_one_sentence_whatever_hides_the_face(detector, name):
+def test_liveportrait_says_one_sentence_whatever_hides_the_face(detector: Detector, name: str) -> None:
     output = detector.detect(pictures.data(name), "liveportrait-detect").output()
     assert output == {"pass": False, "message": "No human face detected."}
 
 
-def test_a_wrong_size_costs_a_header_and_no_network():
+def test_a_wrong_size_costs_a_header_and_no_network() -> None:
     fresh = Detector()
     answer = fresh.detect(pictures.data("too_small"), "emo-detect-v1")
     assert answer.code is Code.RESOLUTION
     assert not vars(fresh._networks)
 
 
-def test_emoji_names_a_deeper_fault_than_a_small_picture(detector):
+def test_emoji_names_a_deeper_fault_than_a_small_picture(detector: Detector) -> None:
     small = pictures.two_people().resize((500, 331))
     assert detector.detect(pictures.jpeg(small), "emoji-detect-v1").code is Code.MULTI_HUMAN
     assert detector.detect(pictures.jpeg(small), "emo-detect-v1").code is Code.RESOLUTION
 
 
-def test_errors(detector, tmp_path):
+def test_errors(detector: Detector, tmp_path: Path) -> None:
     with pytest.raises(UnknownModel, match="emo-detect-v1"):
         detector.detect(b"", "emo-detect-v2")
     with pytest.raises(InvalidRatio, match="1:1"):
@@ -148,19 +153,19 @@ def test_errors(detector, tmp_path):
         detection.detect(tmp_path / "none.jpg", "emo-detect-v1")
 
 
-def test_missing_weights_name_the_remedy(monkeypatch, tmp_path):
+def test_missing_weights_name_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(runtime, "WEIGHTS", tmp_path)
     with pytest.raises(WeightsMissing, match="make weights"):
         Detector().detect(pictures.data("waist_up"), "emo-detect-v1")
 
 
-def test_a_path_and_bytes_are_the_same(tmp_path):
+def test_a_path_and_bytes_are_the_same(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(pictures.data("shoulders_up"))
     assert detection.detect(path, models.EMO) == detection.detect(path.read_bytes(), models.EMO)
 
 
-def test_a_pool_serves_more_threads_than_it_has_detectors():
+def test_a_pool_serves_more_threads_than_it_has_detectors() -> None:
     pool = DetectorPool(2)
     with ThreadPoolExecutor(6) as threads:
         names = ["waist_up", "cat", "two_people"] * 4
@@ -168,7 +173,7 @@ def test_a_pool_serves_more_threads_than_it_has_detectors():
     assert codes_seen == [None, Code.NO_HUMAN, Code.MULTI_HUMAN] * 4
 
 
-def test_the_library_needs_no_aws_and_no_server():
+def test_the_library_needs_no_aws_and_no_server() -> None:
     program = (
         "import sys; from screentest import detection; "
         "bad = {'boto3', 'botocore', 'httpx', 'pydantic', 'uvicorn'} & set(sys.modules); "

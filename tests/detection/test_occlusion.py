@@ -19,6 +19,7 @@ from screentest.detection.vision.occlusion import Occlusion, OcclusionNet
 
 PEOPLE = ("obama.jpg", "biden.jpg", "astronaut.png")
 Painter = Callable[[ImageDraw.ImageDraw, Mesh], None]
+Faces = dict[str, tuple[Image.Image, Mesh]]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def net() -> OcclusionNet:
 
 
 @pytest.fixture(scope="module")
-def faces() -> dict[str, tuple[Image.Image, Mesh]]:
+def faces() -> Faces:
     """Each person's picture and mesh."""
     detector, mesh = FaceDetector(), FaceMesh()
     found = {}
@@ -68,44 +69,46 @@ def bar(draw: ImageDraw.ImageDraw, mesh: Mesh) -> None:
 
 def look(net: OcclusionNet, image: Image.Image, mesh: Mesh, paint: Painter | None = None) -> Occlusion:
     image = image.copy()
-    if paint:
+    if paint is not None:
         paint(ImageDraw.Draw(image), mesh)
     return net(image, net.region(mesh))
 
 
 @pytest.mark.parametrize("name", PEOPLE)
-def test_a_bare_face_alarms_nothing(net, faces, name):
+def test_a_bare_face_alarms_nothing(net: OcclusionNet, faces: Faces, name: str) -> None:
     seen = look(net, *faces[name])
     assert max(seen.mask, seen.sunglasses, seen.hand, seen.object) < 0.5
 
 
 @pytest.mark.parametrize("name", PEOPLE)
-def test_a_mask_is_seen(net, faces, name):
+def test_a_mask_is_seen(net: OcclusionNet, faces: Faces, name: str) -> None:
     seen = look(net, *faces[name], mask)
     assert seen.mask > 0.5
     assert seen.sunglasses < 0.5
 
 
 @pytest.mark.parametrize("name", PEOPLE)
-def test_sunglasses_are_seen(net, faces, name):
+def test_sunglasses_are_seen(net: OcclusionNet, faces: Faces, name: str) -> None:
     seen = look(net, *faces[name], sunglasses)
     assert seen.sunglasses > 0.5
     assert seen.mask < 0.5
 
 
 @pytest.mark.parametrize("name", PEOPLE)
-def test_a_bar_over_the_mouth_is_seen(net, faces, name):
+def test_a_bar_over_the_mouth_is_seen(net: OcclusionNet, faces: Faces, name: str) -> None:
     seen = look(net, *faces[name], bar)
     assert max(seen.object, seen.mask) > 0.5
 
 
 @pytest.mark.parametrize("name", PEOPLE)
 @pytest.mark.parametrize("paint", [None, mask, sunglasses])
-def test_a_small_face_is_judged_like_a_large_one(net, faces, name, paint):
+def test_a_small_face_is_judged_like_a_large_one(
+    net: OcclusionNet, faces: Faces, name: str, paint: Painter | None
+) -> None:
     """Fifty pixels from forehead to chin."""
     image, mesh = faces[name]
     image = image.copy()
-    if paint:
+    if paint is not None:
         paint(ImageDraw.Draw(image), mesh)
     region = net.region(mesh)
     scale = 100 / region.side
@@ -115,7 +118,7 @@ def test_a_small_face_is_judged_like_a_large_one(net, faces, name, paint):
     assert (seen.sunglasses > 0.5) is (paint is sunglasses)
 
 
-def test_every_figure_is_a_probability(net, faces):
+def test_every_figure_is_a_probability(net: OcclusionNet, faces: Faces) -> None:
     seen = look(net, *faces["obama.jpg"], mask)
     assert all(0 <= getattr(seen, field.name) <= 1 for field in fields(seen))
 
@@ -125,11 +128,13 @@ def test_every_figure_is_a_probability(net, faces):
     x=st.floats(-500, 500),
     y=st.floats(-500, 500),
 )
-def test_the_region_moves_and_grows_with_the_face(scale, x, y):
+def test_the_region_moves_and_grows_with_the_face(scale: float, x: float, y: float) -> None:
     rng = np.random.default_rng(0)
     flat = rng.uniform(0, 200, (478, 3)).astype(np.float32)
     region = OcclusionNet.region(Mesh(flat, 1.0, Region(0, 0, 1)))
-    moved = OcclusionNet.region(Mesh(flat * np.float32(scale) + np.float32([x, y, 0]), 1.0, Region(0, 0, 1)))
+    moved = OcclusionNet.region(
+        Mesh(flat * np.float32(scale) + np.array([x, y, 0], np.float32), 1.0, Region(0, 0, 1))
+    )
     assert moved.side == pytest.approx(region.side * scale, rel=1e-3)
     assert moved.x == pytest.approx(region.x * scale + x, abs=0.5)
     assert moved.y == pytest.approx(region.y * scale + y, abs=0.5)

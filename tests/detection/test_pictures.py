@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,25 +14,25 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from screentest.detection.errors import PictureTooLarge, UnreadablePicture
-from screentest.detection.pictures import decode, probe
+from screentest.detection.pictures import Picture, decode, probe
 
 
-def gradient(width=600, height=450):
+def gradient(width: int = 600, height: int = 450) -> Image.Image:
     x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
     return Image.fromarray(np.stack([x, y, 255 - x], axis=-1).astype(np.uint8))
 
 
-def encoded(image, kind, **options):
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
-def opened(data):
+def opened(data: bytes) -> Picture:
     return decode(data, probe(data))
 
 
-def difference(picture, expected):
+def difference(picture: Picture, expected: Image.Image) -> float:
     a = np.asarray(picture.image.resize(expected.size), np.int16)
     return float(np.abs(a - np.asarray(expected, np.int16)).mean())
 
@@ -47,14 +48,14 @@ def difference(picture, expected):
         ("WEBP", {"lossless": True}),
     ],
 )
-def test_formats(kind, options):
+def test_formats(kind: str, options: dict[str, Any]) -> None:
     picture = opened(encoded(gradient(), kind, **options))
     assert (picture.width, picture.height) == (600, 450)
     assert difference(picture, gradient()) < 3
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK", "RGBA", "LA", "1"])
-def test_modes(mode):
+def test_modes(mode: str) -> None:
     image = gradient().convert("RGBA" if mode == "LA" else mode)
     image = image.convert("LA") if mode == "LA" else image
     data = encoded(image, "JPEG" if mode == "CMYK" else "PNG")
@@ -62,19 +63,19 @@ def test_modes(mode):
     assert difference(opened(data), expected) < 4
 
 
-def test_transparency_is_laid_on_white():
+def test_transparency_is_laid_on_white() -> None:
     image = gradient().convert("RGBA")
     image.putalpha(0)
     assert np.asarray(opened(encoded(image, "PNG")).image).min() == 255
 
 
-def test_sixteen_bits_are_scaled():
+def test_sixteen_bits_are_scaled() -> None:
     values = (np.linspace(0, 65_535, 600)[None].repeat(450, 0)).astype(np.uint16)
     picture = opened(encoded(Image.fromarray(values), "PNG"))
     assert abs(int(np.asarray(picture.image)[0, 300, 0]) - 127) <= 1
 
 
-def test_the_first_frame_of_an_animation():
+def test_the_first_frame_of_an_animation() -> None:
     second = Image.new("RGB", (600, 450))
     for kind in ("WEBP", "PNG"):
         data = encoded(gradient(), kind, save_all=True, append_images=[second], lossless=True)
@@ -83,7 +84,7 @@ def test_the_first_frame_of_an_animation():
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_orientation_is_applied(orientation, kind):
+def test_orientation_is_applied(orientation: int, kind: str) -> None:
     upright = gradient()
     inverse = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's operations, undone by the orientation
     stored = upright.transpose(Image.Transpose(inverse[orientation])) if orientation > 1 else upright
@@ -94,7 +95,7 @@ def test_orientation_is_applied(orientation, kind):
     assert difference(picture, upright) < 4
 
 
-def test_large_pictures_are_reduced_and_know_their_size():
+def test_large_pictures_are_reduced_and_know_their_size() -> None:
     for kind in ("JPEG", "PNG"):
         picture = opened(encoded(gradient(4000, 3001), kind))
         assert (picture.width, picture.height) == (4000, 3001)
@@ -104,14 +105,14 @@ def test_large_pictures_are_reduced_and_know_their_size():
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WEBP"])
 @pytest.mark.parametrize("keep", [0.02, 0.3, 0.9])
-def test_truncated(kind, keep):
+def test_truncated(kind: str, keep: float) -> None:
     data = encoded(gradient(), kind)
     with pytest.raises(UnreadablePicture):
         opened(data[: int(len(data) * keep)])
 
 
 @given(st.binary(max_size=200))
-def test_garbage(data):
+def test_garbage(data: bytes) -> None:
     for start in (
         b"",
         b"\xff\xd8\xff",
@@ -127,7 +128,7 @@ def test_garbage(data):
 @pytest.mark.parametrize(
     ("side", "error"), [(6_000, UnreadablePicture), (16_000, PictureTooLarge), (100_000, PictureTooLarge)]
 )
-def test_a_lying_header(side, error):
+def test_a_lying_header(side: int, error: type[Exception]) -> None:
     data = bytearray(encoded(gradient(), "PNG"))
     data[16:24] = struct.pack(">II", side, side)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
@@ -135,7 +136,7 @@ def test_a_lying_header(side, error):
         opened(bytes(data))
 
 
-def test_other_formats_are_refused():
+def test_other_formats_are_refused() -> None:
     for kind in ("GIF", "TIFF"):
         with pytest.raises(UnreadablePicture):
             probe(encoded(gradient(), kind))

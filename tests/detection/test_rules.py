@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import random
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from detection.conftest import Measure
+from detection.rule_pictures import PICTURES
 from PIL import Image
 
 from screentest.demo import pictures
 from screentest.detection.evidence import MEASUREMENTS
 from screentest.detection.models import BUILT_IN, EMO
+from screentest.detection.models.spec import Framing, ModelSpec
 from screentest.detection.rules.catalogue import RULES
 from screentest.detection.rules.rule import Rule
-
-sys.path.insert(0, str(Path(__file__).parent))
-from rule_pictures import PICTURES
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "detection.md").read_text()
 EVERY = [
@@ -37,18 +36,18 @@ def line_of(rule: Rule) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_rule_has_its_picture(name):
+def test_each_rule_has_its_picture(name: str) -> None:
     assert name in PICTURES
 
 
 @pytest.mark.parametrize(("model", "framing"), EVERY)
-def test_the_documentation_states_each_rule_as_it_is(model, framing):
+def test_the_documentation_states_each_rule_as_it_is(model: ModelSpec, framing: Framing) -> None:
     for rule in framing.rules:
         assert line_of(rule) in DOCUMENT, f"in docs/detection.md, {model} {framing.ratio}:\n{line_of(rule)}"
 
 
 @pytest.mark.parametrize("name", MEASUREMENTS)
-def test_the_documentation_states_each_measurement_as_it_is(name):
+def test_the_documentation_states_each_measurement_as_it_is(name: str) -> None:
     m = MEASUREMENTS[name]
     assert m.description
     line = f"| `{name}` | {m.description} | {m.unit or '-'} | {m.frame} |"
@@ -56,13 +55,13 @@ def test_the_documentation_states_each_measurement_as_it_is(name):
 
 
 @pytest.mark.parametrize("model", BUILT_IN, ids=str)
-def test_the_documentation_holds_each_literal_message(model):
+def test_the_documentation_holds_each_literal_message(model: ModelSpec) -> None:
     for message in model.messages.values():
         assert message in DOCUMENT
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_that_this_rule_alone_rejects(name, measure):
+def test_a_picture_that_this_rule_alone_rejects(name: str, measure: Measure) -> None:
     make, model, ratio = PICTURES[name]
     evidence = measure(pictures.jpeg(make()))
     failed = [rule.name for rule in model.framing(ratio).rules if rule.fails(rule.value(evidence))]
@@ -76,7 +75,9 @@ TURNS = (None, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Tran
 @pytest.mark.parametrize(
     "name", ["mask", "head tilted", "hips outside", "hand near face", "legs cut", "face hidden"]
 )
-def test_figures_are_the_same_in_whatever_order_they_are_read(name, turn, measure):
+def test_figures_are_the_same_in_whatever_order_they_are_read(
+    name: str, turn: Image.Transpose | None, measure: Measure
+) -> None:
     picture = PICTURES[name][0]()
     data = pictures.jpeg(picture if turn is None else picture.transpose(turn))
     first = measure(data)
@@ -89,7 +90,7 @@ def test_figures_are_the_same_in_whatever_order_they_are_read(name, turn, measur
         assert {figure: again.read(figure) for figure in order} == expected
 
 
-def test_only_registered_measurements_are_shown(measure):
+def test_only_registered_measurements_are_shown(measure: Measure) -> None:
     evidence = measure(pictures.data("waist_up"))
     assert evidence.measurements_taken() == {}
     evidence.read("hand_distance")
@@ -98,7 +99,7 @@ def test_only_registered_measurements_are_shown(measure):
     assert set(shown) <= set(MEASUREMENTS)
 
 
-def test_a_detector_that_is_wrong_in_itself_cannot_be_made():
+def test_a_detector_that_is_wrong_in_itself_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="no measurement"):
         replace(RULES["mask"], measurement="_hand_distance")
     head = EMO.framing("1:1")

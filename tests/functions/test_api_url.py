@@ -39,7 +39,8 @@ class Secret:
     """A secret that counts how often it is read, and keeps what it read as a function would."""
 
     def __init__(self, value: str) -> None:
-        self.value, self.reads, self.ages = value, 0, []
+        self.value, self.reads = value, 0
+        self.ages: list[Any] = []
         self._kept: str | None = None
 
     def read(self, seconds: int) -> str:

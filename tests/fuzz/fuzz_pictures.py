@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mutations import Case, cases
+from fuzz.mutations import Case, cases
 
 from screentest.detection import DetectorPool
 from screentest.detection.api import DetectionApi, Request

@@ -251,13 +251,13 @@ def liars(random_: random.Random) -> Iterator[Case]:
     yield Case("png with nested metadata", _save(small, "PNG", pnginfo=info), False)
     for orientation in (0, 9, 2**31, -1):
         yield Case(f"jpeg with orientation {orientation}", _with_orientation(jpeg, orientation), False)
-    for kind, data in (
+    for name, data in (
         ("gif", _save(small, "GIF")),
         ("tiff", _save(small, "TIFF")),
         ("pdf", _save(small, "PDF")),
         ("ico", _save(small, "ICO")),
     ):
-        yield Case(kind, data, False)
+        yield Case(name, data, False)
     yield Case(
         "svg", b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>", False
     )

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import schemathesis
+from fuzz.mutations import cases
 from hypothesis import settings
-from mutations import cases
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -96,7 +96,7 @@ class Pictures(HttpFetcher):
     """Serves a picture for every URL that would be fetched, and the real checks before it."""
 
     def fetch(self, url: Any, take: Any = None) -> bytes:
-        return url.target.encode()
+        return bytes(url.target.encode())
 
 
 def by_target(data: bytes, model: ModelSpec, ratio: str) -> Answer:

@@ -4,7 +4,7 @@ all of them through the API with the real detectors, is bounded in `fuzz_picture
 from __future__ import annotations
 
 import pytest
-from mutations import cases
+from fuzz.mutations import cases
 from support.hostile import KINDS, LARGEST, Hostile
 
 from screentest.detection.errors import UnreadablePicture

@@ -205,7 +205,7 @@ def test_one_write_of_a_screening_becomes_one_event_that_the_rules_match(
     (chosen,) = pipe()["SourceParameters"]["FilterCriteria"]["Filters"]
 
     def matches(pattern: str, event: dict[str, Any]) -> bool:
-        envelope = {
+        envelope: dict[str, Any] = {
             "id": "1",
             "account": "1",
             "source": "x",

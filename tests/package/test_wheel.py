@@ -34,7 +34,7 @@ def interpreters() -> dict[str, Path]:
         pyenv = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
         on_path = shutil.which(f"python{version}")
         for python in (*pyenv, *([Path(on_path)] if on_path else [])):
-            command = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+            command = [str(python), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
             said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
             if said == version:
                 found.setdefault(version, python)
@@ -45,7 +45,7 @@ FOUND = interpreters()
 
 
 def build(source: Path, kind: str, destination: Path) -> Path:
-    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", destination]
+    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(destination)]
     subprocess.run(command, cwd=source, check=True, capture_output=True)
     (built,) = destination.iterdir()
     return built
@@ -163,7 +163,7 @@ class TestInstalled:
     def test_serve_answers_curl(self, installed: Path, place: Path) -> None:
         if not shutil.which("curl"):
             pytest.skip("no curl")
-        command = [installed / "screentest", "serve", "--port", "0", "--allow-private-urls"]
+        command = [str(installed / "screentest"), "serve", "--port", "0", "--allow-private-urls"]
         server = subprocess.Popen(
             command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from page_bench import BUCKET, TABLE, Bench
+from page.page_bench import BUCKET, TABLE, Bench
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from support.aws import create_bucket, create_verdict_table

@@ -26,9 +26,10 @@ def until(browser: webdriver.Chrome, what: Callable[[webdriver.Chrome], Any]) ->
 
 
 def one(browser: webdriver.Chrome, css: str) -> WebElement:
-    return until(
+    found: WebElement = until(
         browser, lambda b: next((e for e in b.find_elements(By.CSS_SELECTOR, css) if e.is_displayed()), None)
     )
+    return found
 
 
 def text(browser: webdriver.Chrome, css: str) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from looking import brightness, one, sized, text, texts, until
-from page_bench import BUCKET, TABLE, Bench
+from page.looking import brightness, one, sized, text, texts, until
+from page.page_bench import BUCKET, TABLE, Bench
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import httpx
 import pytest
-from page_bench import BUCKET, Bench
+from page.page_bench import BUCKET, Bench
 from PIL import Image
 
 from screentest.page import PageServer
@@ -31,7 +32,7 @@ def ticket(page: PageServer, name: str, choice: object = 0, kind: object = "imag
     return httpx.post(f"{page.url}/api/uploads", json={"name": name, "type": kind, "choice": choice})
 
 
-def upload(granted: dict, body: bytes) -> httpx.Response:
+def upload(granted: dict[str, Any], body: bytes) -> httpx.Response:
     return httpx.post(granted["url"], data=granted["fields"], files={"file": ("x", body)})
 
 

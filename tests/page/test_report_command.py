@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from page_bench import BUCKET, TABLE, Bench
+from page.page_bench import BUCKET, TABLE, Bench
 from support.screening import record
 from typer.testing import CliRunner
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from looking import brightness, one, sized, text, texts, until
+from page.looking import brightness, one, sized, text, texts, until
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -14,6 +15,7 @@ from selenium.webdriver.support.ui import Select
 
 from screentest.demo import pictures
 from screentest.reports import ContactSheet, ReportEntry
+from screentest.screening.models import Verdict
 
 pytestmark = pytest.mark.browser
 
@@ -28,7 +30,7 @@ def entry(number: int) -> ReportEntry:
         name=f"emo/1x1/{number:05}.jpg",
         model="emoji-detect-v1" if number % 5 == 0 else "emo-detect-v1",
         ratio=None if number % 5 == 0 else "1:1",
-        verdict="pass" if code is None else "error" if code == "Throttling" else "reject",
+        verdict=Verdict.PASS if code is None else Verdict.ERROR if code == "Throttling" else Verdict.REJECT,
         code=code,
         face_bbox=[2, 2, 6, 6],
         picture=SMALL,
@@ -48,7 +50,12 @@ def sheet(tmp_path_factory: pytest.TempPathFactory) -> Path:
             writer.add(entry(number))
         writer.add(
             ReportEntry(
-                name=HOSTILE, model="<i>", verdict="error", code="<u>", message=HOSTILE, absent="deleted"
+                name=HOSTILE,
+                model="<i>",
+                verdict=Verdict.ERROR,
+                code="<u>",
+                message=HOSTILE,
+                absent="deleted",
             )
         )
         checks = [
@@ -65,7 +72,7 @@ def sheet(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ReportEntry(
                 name="explained.jpg",
                 model="emo-detect-v1",
-                verdict="reject",
+                verdict=Verdict.REJECT,
                 code="InvalidFile.NoHuman",
                 picture=SMALL,
                 explanation={
@@ -168,11 +175,15 @@ def test_details_by_keyboard(opened: webdriver.Chrome) -> None:
     until(opened, lambda b: "00001.jpg" in text(b, "dialog"))
 
 
+def shows(words: str) -> Callable[[webdriver.Chrome], bool]:
+    return lambda browser: texts(browser, ".card h2") == [words]
+
+
 def test_languages_dark_and_phone_width(opened: webdriver.Chrome) -> None:
     find(opened, "explained")
     for language, words in (("zh", "没有找到人"), ("ja", "人物が見つかりません")):
         Select(opened.find_element(By.ID, "language")).select_by_value(language)
-        until(opened, lambda b, words=words: texts(b, ".card h2") == [words])
+        until(opened, shows(words))
     light = brightness(opened)
     sized(opened, 360, 740, dark=True)
     assert brightness(opened) < 200 < light

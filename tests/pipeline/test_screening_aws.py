@@ -159,9 +159,8 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     }.items():
         monkeypatch.setenv(name, value)
     with mock_aws():
-        s3, dynamodb, sns, sqs = (
-            boto3.client(name, region_name=REGION) for name in ("s3", "dynamodb", "sns", "sqs")
-        )
+        s3, dynamodb = boto3.client("s3", region_name=REGION), boto3.client("dynamodb", region_name=REGION)
+        sns, sqs = boto3.client("sns", region_name=REGION), boto3.client("sqs", region_name=REGION)
         create_bucket(s3, "uploads")
         create_bucket(s3, "bare", versioned=False)
         create_verdict_table(dynamodb, "verdicts")
@@ -436,11 +435,13 @@ def test_what_only_a_person_can_mend_is_recorded_told_and_set_aside(
     assert len(cloud.asked) == 1
 
 
-def test_throttling_goes_back_and_no_verdict_is_made_up(cloud: Cloud) -> None:
+def test_throttling_goes_back_and_no_verdict_is_made_up(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cloud.answers = code(429, "Throttling.RateQuota", **{"retry-after": "77"})
     pipeline = cloud.pipeline()
     delays: list[int] = []
-    pipeline._queue.delay = lambda _receipt, wait: delays.append(wait)  # type: ignore[method-assign]
+    monkeypatch.setattr(pipeline._queue, "delay", lambda _receipt, wait: delays.append(wait))
     event = queued(cloud.put("emo/1x1/a.jpg", Tagging="screentest=pass&owner=me"))
     assert pipeline(event, Context()) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert delays == [77]
@@ -494,7 +495,7 @@ def deny(monkeypatch: pytest.MonkeyPatch, operation: str, error: str, times: int
     """Let S3 refuse one operation."""
     from botocore.client import BaseClient
 
-    real = BaseClient._make_api_call
+    real = BaseClient._make_api_call  # type: ignore[attr-defined]  # its stubs keep it to themselves
     left = [times]
 
     def refuse(client: Any, name: str, arguments: Any) -> Any:
@@ -514,7 +515,7 @@ def test_a_verdict_that_the_table_does_not_take_is_kept_and_written_later(
 
     pipeline = cloud.pipeline()
     event = queued(cloud.put("emo/1x1/a.jpg"))
-    real = BaseClient._make_api_call
+    real = BaseClient._make_api_call  # type: ignore[attr-defined]  # its stubs keep it to themselves
     cloud.answers = lambda _body: httpx.Response(
         200,
         json=PASS | {"output": PASS["output"] | {"face_bbox": [1.25, 2, 3, 4]}},  # type: ignore[operator]

@@ -238,7 +238,7 @@ def test_what_a_server_echoes_of_the_request_is_redacted(echo: str, status: int,
         headers = {"x-request-id": echo} if place == "header" else {}
         where = output if status == 200 and place in ("code", "message") else body
         if place != "header":
-            where[place] = f"InvalidFile.{echo}" if place == "code" else f"cannot fetch {echo}"  # type: ignore[index]
+            where[place] = f"InvalidFile.{echo}" if place == "code" else f"cannot fetch {echo}"
         else:
             body.pop("request_id", None)
         return httpx.Response(status, json=body, headers=headers)

@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -431,8 +432,8 @@ def test_only_what_passed_is_read_by_everybody(deployed: Deployed, stranger: Any
     deployed.invoke(deployed.put(passed, portrait()))
     deployed.invoke(deployed.put(rejected, nobody()))
     for key, readable in ((waiting, False), (passed, True), (rejected, False)):
-        assert denied(lambda key=key: stranger.get_object(Bucket=deployed.bucket, Key=key)) is not readable
-        assert not denied(lambda key=key: reviewer.get_object(Bucket=deployed.bucket, Key=key))
+        assert denied(partial(stranger.get_object, Bucket=deployed.bucket, Key=key)) is not readable
+        assert not denied(partial(reviewer.get_object, Bucket=deployed.bucket, Key=key))
 
 
 def test_a_version_is_read_by_its_own_gate(deployed: Deployed, stranger: Any) -> None:
@@ -443,4 +444,4 @@ def test_a_version_is_read_by_its_own_gate(deployed: Deployed, stranger: Any) ->
     versions = [event["Records"][0]["s3"]["object"]["versionId"] for event in (first, second)]
     for version, readable in zip(versions, (True, False), strict=True):
         read = {"Bucket": deployed.bucket, "Key": key, "VersionId": version}
-        assert denied(lambda read=read: stranger.get_object(**read)) is not readable
+        assert denied(partial(stranger.get_object, **read)) is not readable

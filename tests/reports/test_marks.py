@@ -16,6 +16,7 @@ from screentest.demo import pictures
 from screentest.reports import ReportEntry, annotate
 from screentest.reports.marks import marks
 from screentest.reports.strip import SIDE, draw_strip
+from screentest.screening.models import Verdict
 
 POINT = st.tuples(st.floats(-1e5, 1e5), st.floats(-1e5, 1e5))
 
@@ -88,7 +89,7 @@ def test_any_evidence_is_drawn(rule: str, points: list[tuple[float, float]], box
     entry = ReportEntry(
         name="a",
         model="emo-detect-v1",
-        verdict="reject",
+        verdict=Verdict.REJECT,
         code="X",
         picture=out.getvalue(),
         explanation=evidence,
@@ -102,7 +103,7 @@ def test_a_strip_has_a_panel_a_picture(names: tuple[str, ...]) -> None:
         ReportEntry(
             name=name,
             model="emo-detect-v1",
-            verdict="reject",
+            verdict=Verdict.REJECT,
             picture=pictures.data(name),
             explanation=explained(name),
         )

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.stack
 PATIENCE = 15.0
 
 
-def eventually(true_of) -> bool:
+def eventually(true_of: Callable[[], object]) -> bool:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if true_of():
@@ -38,7 +39,7 @@ def answers(url: str) -> bool:
         return probe.connect_ex((host, int(port))) == 0
 
 
-def test_serves_the_published_keys_and_leaves_nothing():
+def test_serves_the_published_keys_and_leaves_nothing() -> None:
     with LocalAws() as aws:
         folder = aws.folder
         assert aws.client("sts").get_caller_identity()["Account"].isdigit()
@@ -47,7 +48,7 @@ def test_serves_the_published_keys_and_leaves_nothing():
     assert not folder.exists()
 
 
-def test_a_taken_port_is_passed_over():
+def test_a_taken_port_is_passed_over() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = iter([taken.getsockname()[1], free_port()])
         with LocalAws(find_port=lambda: next(ports)) as aws:
@@ -55,17 +56,17 @@ def test_a_taken_port_is_passed_over():
             assert aws.client("s3").list_buckets()["Buckets"] == []
 
 
-def test_without_the_local_environment_it_says_what_to_do(tmp_path: Path):
+def test_without_the_local_environment_it_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ServerFailed, match="make setup"):
         LocalAws(interpreter=tmp_path / "python").__enter__()
 
 
-def test_a_server_that_cannot_start_shows_its_last_words():
+def test_a_server_that_cannot_start_shows_its_last_words() -> None:
     with pytest.raises(ServerFailed, match="did not start"):
         LocalAws(settings={"GATEWAY_PORT": "not a port"}).__enter__()
 
 
-def test_a_server_that_ends_by_itself_is_noticed():
+def test_a_server_that_ends_by_itself_is_noticed() -> None:
     with LocalAws() as aws:
         (server,) = [*(aws.folder / "tmp").glob("ministack-*.pid")]
         os.kill(int(server.read_text()), signal.SIGKILL)
@@ -75,7 +76,7 @@ def test_a_server_that_ends_by_itself_is_noticed():
             aws.check()
 
 
-def test_a_killed_parent_leaves_no_process_and_no_folder():
+def test_a_killed_parent_leaves_no_process_and_no_folder() -> None:
     script = (
         "import sys, time\n"
         "from screentest.stack import LocalAws\n"
@@ -94,7 +95,9 @@ def test_a_killed_parent_leaves_no_process_and_no_folder():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_up_prints_the_endpoint_first_and_ends_well_on_a_signal(number: signal.Signals, tmp_path: Path):
+def test_up_prints_the_endpoint_first_and_ends_well_on_a_signal(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     port, page_port = free_port(), free_port()
     command = [str(Path(sys.executable).parent / "screentest"), "up"]
     command += ["--port", str(port), "--page-port", str(page_port)]
@@ -122,7 +125,7 @@ def test_up_prints_the_endpoint_first_and_ends_well_on_a_signal(number: signal.S
 
 
 @pytest.mark.parametrize("option", ["--port", "--page-port"])
-def test_a_port_that_is_taken_is_said_in_one_line(option: str, tmp_path: Path):
+def test_a_port_that_is_taken_is_said_in_one_line(option: str, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -134,7 +137,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(option: str, tmp_path: Path):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_commands_that_up_prints_work_as_they_stand(stack: LocalStack, tmp_path: Path):
+def test_the_commands_that_up_prints_work_as_they_stand(stack: LocalStack, tmp_path: Path) -> None:
     (tmp_path / "portrait.jpg").write_bytes(pictures.data("cat"))
     export, make_queue, subscribe, copy, tags, query, receive = commands(stack)
     wait = f"until {tags} | grep -q screentest; do sleep 0.2; done"

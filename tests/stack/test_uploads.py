@@ -39,7 +39,8 @@ class Uploads:
         self.heard: list[dict[str, Any]] = []
 
     def put(self, key: str, body: bytes, **more: Any) -> str:
-        return self.s3.put_object(Bucket=self.bucket, Key=key, Body=body, **more)["VersionId"]
+        version: str = self.s3.put_object(Bucket=self.bucket, Key=key, Body=body, **more)["VersionId"]
+        return version
 
     def items(self, key: str) -> list[dict[str, Any]]:
         found = self.dynamodb.query(
@@ -55,7 +56,8 @@ class Uploads:
             done = [item for item in self.items(key) if "verdict" in item and "lease_until" not in item]
             return done if len(done) >= count else []
 
-        return eventually(look, f"{count} verdicts of {key}")
+        found: list[dict[str, Any]] = eventually(look, f"{count} verdicts of {key}")
+        return found
 
     def tags(self, key: str, version: str | None = None) -> dict[str, str]:
         which = {"VersionId": version} if version else {}
@@ -63,7 +65,7 @@ class Uploads:
         return {tag["Key"]: tag["Value"] for tag in tags}
 
     def gate(self, key: str) -> str:
-        return eventually(lambda: self.tags(key).get("screentest"), f"the gate of {key}")
+        return str(eventually(lambda: self.tags(key).get("screentest"), f"the gate of {key}"))
 
     def message(self, key: str) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
@@ -75,7 +77,8 @@ class Uploads:
                 self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
             return next((each for each in self.heard if json.loads(each["Body"])["key"] == key), None)
 
-        return eventually(look, f"the message about {key}")
+        found: dict[str, Any] = eventually(look, f"the message about {key}")
+        return found
 
 
 def queue_on(stack: LocalStack, name: str, **attributes: str) -> str:
@@ -101,7 +104,7 @@ def unique(prefix: str, name: str = "portrait.jpg") -> str:
     return f"{prefix}{uuid.uuid4().hex[:8]}/{name}"
 
 
-def test_a_portrait_passes_and_the_item_says_everything(uploads: Uploads):
+def test_a_portrait_passes_and_the_item_says_everything(uploads: Uploads) -> None:
     key = unique("emo/1x1/")
     body = pictures.data("waist_up")
     version = uploads.put(key, body)
@@ -123,7 +126,7 @@ def test_a_portrait_passes_and_the_item_says_everything(uploads: Uploads):
     assert not {"code", "message", "notified_at", "body_style"} & item.keys()
 
 
-def test_a_pass_is_tagged_with_its_boxes_and_user_tags_survive(uploads: Uploads):
+def test_a_pass_is_tagged_with_its_boxes_and_user_tags_survive(uploads: Uploads) -> None:
     key = unique("emo/3x4/")
     uploads.put(key, pictures.data("waist_up"), Tagging="project=spring&screentest=pass")
     (item,) = uploads.decided(key)
@@ -137,7 +140,7 @@ def test_a_pass_is_tagged_with_its_boxes_and_user_tags_survive(uploads: Uploads)
     assert tags["screentest:emo-detect-v1:3x4:ext"] == " ".join(map(str, item["ext_bbox"]))
 
 
-def test_a_rejection_is_recorded_tagged_and_announced_in_that_order(uploads: Uploads):
+def test_a_rejection_is_recorded_tagged_and_announced_in_that_order(uploads: Uploads) -> None:
     key = unique("emo/1x1/", "cat.jpg")
     uploads.put(key, pictures.data("cat"))
     message = uploads.message(key)
@@ -164,7 +167,7 @@ def test_a_rejection_is_recorded_tagged_and_announced_in_that_order(uploads: Upl
 
 
 @pytest.mark.parametrize("name", ["a+b.jpg", "a b.jpg", "100%25.jpg", "é.jpg", "x=1/y.jpg"])
-def test_keys_are_decoded_once(uploads: Uploads, name: str):
+def test_keys_are_decoded_once(uploads: Uploads, name: str) -> None:
     key = unique("emo/1x1/", name)
     uploads.put(key, pictures.data("too_small"))
     (item,) = uploads.decided(key)
@@ -180,7 +183,7 @@ def test_keys_are_decoded_once(uploads: Uploads, name: str):
         ("cut.jpg", b"\xff\xd8\xff\xe0" + b"\0" * 64),
     ],
 )
-def test_what_is_no_picture_is_the_pictures_fault(uploads: Uploads, name: str, body: bytes):
+def test_what_is_no_picture_is_the_pictures_fault(uploads: Uploads, name: str, body: bytes) -> None:
     key = unique("emoji/", name)
     uploads.put(key, body)
     (item,) = uploads.decided(key)
@@ -189,7 +192,7 @@ def test_what_is_no_picture_is_the_pictures_fault(uploads: Uploads, name: str, b
     assert json.loads(uploads.message(key)["Body"])["code"] == "InvalidURL"
 
 
-def test_every_version_is_screened_by_itself(uploads: Uploads):
+def test_every_version_is_screened_by_itself(uploads: Uploads) -> None:
     key = unique("animate-anyone/")
     first = uploads.put(key, pictures.data("two_people"))
     second = uploads.put(key, pictures.data("waist_up"))
@@ -204,7 +207,7 @@ def test_every_version_is_screened_by_itself(uploads: Uploads):
     )
 
 
-def test_what_no_route_names_is_left_alone(uploads: Uploads):
+def test_what_no_route_names_is_left_alone(uploads: Uploads) -> None:
     alone, routed = unique("holidays/"), unique("emo/1x1/")
     uploads.put(alone, pictures.data("waist_up"))
     uploads.put(unique("emo/1x1/").rsplit("/", 1)[0] + "/", b"")
@@ -214,7 +217,7 @@ def test_what_no_route_names_is_left_alone(uploads: Uploads):
     assert uploads.tags(alone) == {}
 
 
-def test_a_subscription_filters_on_the_code(uploads: Uploads):
+def test_a_subscription_filters_on_the_code(uploads: Uploads) -> None:
     policy = json.dumps({"code": ["InvalidFile.MultiHuman"]})
     wanted = Uploads(
         uploads.stack, queue_on(uploads.stack, f"only-{uuid.uuid4().hex[:8]}", FilterPolicy=policy)
@@ -228,7 +231,7 @@ def test_a_subscription_filters_on_the_code(uploads: Uploads):
     assert [json.loads(each["Body"])["key"] for each in wanted.heard] == [crowd]
 
 
-def test_nothing_secret_is_logged(uploads: Uploads):
+def test_nothing_secret_is_logged(uploads: Uploads) -> None:
     key = unique("emo/1x1/")
     uploads.put(key, pictures.data("waist_up"))
     uploads.decided(key)

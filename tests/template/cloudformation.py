@@ -119,7 +119,7 @@ class _View:
             return any(self._truth(part) for part in argument)
         assert function == "Fn::Equals", function
         left, right = (self._operand(part) for part in argument)
-        return left == right
+        return bool(left == right)
 
     def _operand(self, part: Any) -> Any:
         if isinstance(part, dict) and "Fn::Select" in part:

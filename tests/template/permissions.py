@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-from cloudformation import EVERYTHING, EXISTING_BUCKET, as_list, effective
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from template.cloudformation import EVERYTHING, EXISTING_BUCKET, as_list, effective
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 PSEUDO = {

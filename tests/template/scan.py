@@ -12,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-import permissions
-from cloudformation import EVERYTHING, EXISTING_BUCKET, REPOSITORY, effective
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from template import permissions
+from template.cloudformation import EVERYTHING, EXISTING_BUCKET, REPOSITORY, effective
 
 CHECKOV = REPOSITORY / ".checkov" / "bin" / "checkov"
 PYTHON = REPOSITORY / ".checkov" / "bin" / "python"

@@ -54,7 +54,7 @@ DESIGNED_PARAMETERS = {
 }
 
 
-@pytest.fixture(params=VARIANTS.values(), ids=VARIANTS.keys())
+@pytest.fixture(params=list(VARIANTS.values()), ids=list(VARIANTS))
 def template(request: pytest.FixtureRequest) -> dict[str, Any]:
     return effective(request.param)
 
@@ -230,7 +230,7 @@ def test_only_the_api_has_an_alias_and_a_snapshot() -> None:
 def test_an_upgrade_of_the_layers_alone_publishes_a_version_of_the_detection_api() -> None:
     """A version is replaced where its description changes, and with it what `live` points at."""
 
-    def description(layers: str) -> tuple[str, object]:
+    def description(layers: str) -> tuple[str, Any]:
         ((name, version),) = resources(packaged(layers), "AWS::Lambda::Version").items()
         return name, version["Description"]
 

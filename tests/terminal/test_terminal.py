@@ -8,8 +8,8 @@ import uuid
 from pathlib import Path
 
 import pytest
-from pseudo import on_terminal
 from rich.cells import cell_len
+from terminal.pseudo import on_terminal
 
 from screentest.demo import pictures
 from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
