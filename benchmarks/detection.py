@@ -23,9 +23,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from _peers import python_with
+
 ROOT = Path(__file__).resolve().parents[1]
-PEER = ROOT / "build" / "peer"
-PEER_REQUIREMENTS = ["mediapipe==0.10.21", "numpy<2"]
+PEER = ("peer", "mediapipe==0.10.21", "numpy<2")
 DETECTORS = [
     ("emo-detect-v1", "1:1", 1.0, 0.8),
     ("emo-detect-v1", "3:4", 1.0, 0.8),
@@ -99,17 +100,6 @@ class Worker:
         self._process.wait()
 
 
-def peer() -> Path:
-    """The peer's Python, installed where it is missing."""
-    python = PEER / "bin" / "python"
-    if not (PEER / ".installed").exists():
-        print("installing MediaPipe into build/peer", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", str(PEER)], check=True)  # noqa: S603
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PEER_REQUIREMENTS], check=True)  # noqa: S603
-        (PEER / ".installed").touch()
-    return python
-
-
 def pictures(folder: Path, count: int) -> list[Path]:
     """`count` different JPEG files of one megapixel, cut and toned from pictures of single persons."""
     from PIL import Image, ImageEnhance
@@ -139,7 +129,7 @@ def pictures(folder: Path, count: int) -> list[Path]:
 def side_by_side(paths: list[Path], core: int, *, with_peer: bool) -> None:
     """Print the table of times."""
     ours = Worker(sys.executable, OURS, core)
-    theirs = Worker(peer(), PEERS, core) if with_peer else None
+    theirs = Worker(python_with(*PEER), PEERS, core) if with_peer else None
     warm = paths[:2]
     for path in warm:
         for model, ratio, *_ in DETECTORS:

@@ -25,9 +25,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from _peers import python_with
+
 ROOT = Path(__file__).resolve().parents[1]
-PEER = ROOT / "build" / "serve-peer"
-PEER_REQUIREMENTS = ["fastapi==0.165.0", "uvicorn[standard]==0.54.0"]
+PEER = ("serve-peer", "fastapi==0.165.0", "uvicorn[standard]==0.54.0")
 PATH = "/api/v1/services/aigc/image2video/face-detect"
 LEVELS = [1, 2, 8, 64, 512]
 
@@ -255,17 +256,6 @@ def started(command: list[str], environ: dict[str, str] | None = None) -> Iterat
         process.stdout.close()
 
 
-def peer() -> Path:
-    """The peer's Python, installed where it is missing."""
-    python = PEER / "bin" / "python"
-    if not (PEER / ".installed").exists():
-        print("installing FastAPI and uvicorn into build/serve-peer", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", str(PEER)], check=True)  # noqa: S603
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PEER_REQUIREMENTS], check=True)  # noqa: S603
-        (PEER / ".installed").touch()
-    return python
-
-
 def free_port() -> int:
     """One that nobody listens on."""
     import socket
@@ -327,7 +317,7 @@ def main() -> None:
         sides = [("screentest serve", port, stack.enter_context(started(serve))[0])]
         if not options.skip_peer:
             port = free_port()
-            python = [str(peer()), "-c", PEERS, str(port), workers]
+            python = [str(python_with(*PEER)), "-c", PEERS, str(port), workers]
             sides.append(("FastAPI", port, stack.enter_context(started(python, {"PYTHONPATH": site}))[0]))
         for _, port, pid in sides:
             settle(port)
