@@ -94,7 +94,8 @@ SELECTION = Selection("portraits", "emo/", only=frozenset({Reason.NEW, Reason.ER
 
 
 def options(tmp_path: Path, **changes: Any) -> Options:
-    return Options(state_dir=tmp_path, json_output=True, **changes)
+    changes = {"json_output": True} | changes
+    return Options(state_dir=tmp_path, **changes)
 
 
 def described(status: str, total: int = 0, succeeded: int = 0, failed: int = 0) -> dict[str, Any]:
