@@ -10,9 +10,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import get_args
 
@@ -34,7 +34,7 @@ from screentest.detection.api.wsgi import application
 from screentest.detection.errors import UndecodablePicture
 from screentest.detection.models import FACE_DETECT
 from screentest.http_server import Server
-from screentest.serving import ServeError, ServeSettings, build
+from screentest.serving import ServeError, ServeSettings, build, loopback_hosts_only
 
 
 class Gate:
