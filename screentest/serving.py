@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from screentest import cors, networks
+from screentest.cli.options import DETECTOR_PROFILE, DecodeLimit
 from screentest.detection import ModelSpec, confined, models
 from screentest.detection.api import DetectionApi, Limits, Request, Response
 from screentest.detection.api import errors as api_errors
@@ -38,29 +43,61 @@ class ServeError(Exception):
 class ServeSettings:
     """What `screentest serve` was asked for, checked.
 
-    Attributes:
-        given_key: as given; `api_key` is what requests must carry.
-        verdict_status: of the answer to a rejection.
-        profiles: files or names of detectors that are served besides the built-in ones.
-        other_names: `NAME=MODEL`, as given; `aliases` has the models themselves.
-        decode_limit: MB for each picture; `None` leaves it to the detectors' processes.
-        cors_origins: whose pages may read answers.
-
     Raises:
         ServeError: they contradict each other, or one has no meaning.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 8000
-    given_key: str | None = field(default=None, repr=False)
-    allow_private_urls: bool = False
-    verdict_status: VerdictStatus = 200
-    explain: bool = False
-    workers: int = 1
-    profiles: Sequence[str] = ()
-    other_names: Sequence[str] = ()
-    decode_limit: int | None = None
-    cors_origins: Sequence[str] = ()
+    host: Annotated[str, typer.Option(help="Address to listen on; other than loopback needs a key.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")] = (
+        8000
+    )
+    given_key: Annotated[
+        str | None,
+        typer.Option(
+            "--api-key",
+            envvar="SCREENTEST_API_KEY",
+            show_default=False,
+            help="Bearer key that requests must carry. Without one: loopback only, any key or none.",
+        ),
+    ] = field(default=None, repr=False)
+    allow_private_urls: Annotated[
+        bool,
+        typer.Option("--allow-private-urls", help="Fetch pictures from private and loopback addresses too."),
+    ] = False
+    verdict_status: Annotated[
+        VerdictStatus, typer.Option(help="Answer a rejection as HTTP 200 with `output`, or as HTTP 400.")
+    ] = 200
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Add every measurement beside its threshold as `output.explain`."),
+    ] = False
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1, max=64, show_default="one a core", help="Pictures judged at the same time.", metavar="N"
+        ),
+    ] = os.cpu_count() or 1
+    decode_limit: DecodeLimit = None
+    profiles: Annotated[list[str], DETECTOR_PROFILE] = field(default_factory=list)
+    other_names: Annotated[
+        list[str],
+        typer.Option(
+            "--alias",
+            metavar="NAME=MODEL",
+            help="Another name for a model, such as that of a private deployment.",
+        ),
+    ] = field(default_factory=list)
+    cors_origins: Annotated[
+        list[str],
+        typer.Option(
+            "--cors-origin",
+            metavar="ORIGIN",
+            show_default="none",
+            help="An origin, such as https://example.com, whose pages may ask and read answers. May be repeated.",
+        ),
+    ] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Check all of them before anything is opened."""

@@ -3,10 +3,3 @@
 A picture file is judged by the same service code that `screentest serve` runs, called in this process with the file's
 bytes in place of a download; the answers are those of the wire to the letter.
 """
-
-from __future__ import annotations
-
-from screentest.checking.run import run
-from screentest.checking.settings import CheckError, CheckSettings, detector_key
-
-__all__ = ["CheckError", "CheckSettings", "detector_key", "run"]

@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
+import typer
+
 from screentest.checking.sources import is_url
+from screentest.cli.options import DETECTOR_PROFILE, DecodeLimit
 from screentest.detection import ModelSpec, models
 from screentest.detection.errors import ProfileError
 from screentest.screening.reasons import Language
@@ -35,38 +39,71 @@ def detector_key(environ: Mapping[str, str] = os.environ) -> str | None:
 class CheckSettings:
     """The command line's options, checked.
 
-    Attributes:
-        paths: files, folders, URLs and objects, as given.
-        asked: the model as given, by its short or full name; `None` is that of the one profile.
-        profiles: files or names of detectors that judge in this process besides the built-in ones.
-        ratio: as given; `None` leaves it to the model.
-        report: folder of the contact sheet.
-        junit: file for the verdicts as JUnit's XML.
-        sarif: file for the rejections as SARIF.
-        detector: base URL of a remote server; `None` judges in this process.
-        api_key: for the remote server.
-        lang: of reasons and advice; `None` is English here and the browser's in a report.
-        decode_limit: MB in which a process of its own decodes each picture; `None` decodes in this process.
-
     Raises:
         CheckError: they contradict each other.
     """
 
-    paths: Sequence[str]
-    asked: str | None
-    profiles: Sequence[str] = ()
-    ratio: str | None = None
-    json_lines: bool = False
-    explain: bool = False
-    report: Path | None = None
-    junit: Path | None = None
-    sarif: Path | None = None
-    detector: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    allow_private_urls: bool = False
-    workers: int = 1
-    lang: Language | None = None
-    decode_limit: int | None = None
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="Picture files, folders of them, URLs, s3://BUCKET/KEY, or - for standard input.",
+        ),
+    ]
+    asked: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help=f"{', '.join(model.short for model in models.BUILT_IN)}, or a name as the API has it.",
+            show_default="that of the profile",
+            autocompletion=lambda: [name for model in models.BUILT_IN for name in (model.short, model.name)],
+        ),
+    ] = None
+    profiles: Annotated[list[str], DETECTOR_PROFILE] = field(default_factory=list)
+    ratio: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(_RATIOS),
+            help="Head or half body (EMO).",
+            show_default="1:1",
+            autocompletion=lambda: list(_RATIOS),
+        ),
+    ] = None
+    json_lines: Annotated[
+        bool, typer.Option("--json", help="One JSON line a picture on standard output, and nothing else.")
+    ] = False
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show every measurement beside its threshold, and what decided.")
+    ] = False
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write annotated pictures and a contact sheet here.")
+    ] = None
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write JUnit XML too, for build servers.")
+    ] = None
+    sarif: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the rejections as SARIF 2.1.0 too, for code hosts."),
+    ] = None
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help=f"Ask this server instead; its key from {' or '.join(KEY_VARIABLES)}. URLs only.",
+        ),
+    ] = None
+    allow_private_urls: Annotated[
+        bool, typer.Option("--allow-private-urls", help="Fetch URLs from private and loopback addresses too.")
+    ] = False
+    lang: Annotated[
+        Language | None,
+        typer.Option(help="Language of reasons and advice.", show_default="en; the browser's in a report"),
+    ] = None
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, metavar="N", show_default="one a core", help="Pictures at a time.")
+    ] = os.cpu_count() or 1
+    decode_limit: DecodeLimit = None
+    api_key: str | None = field(default_factory=detector_key, repr=False)
 
     def __post_init__(self) -> None:
         """Check what belongs together, before any picture."""

@@ -6,23 +6,17 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import MISSING, Field, fields
 from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
 import typer
 
 from screentest.aws import Access, AwsError
 
+S = TypeVar("S")
+
 AWS_PANEL = "AWS"
-
-
-class Lang(StrEnum):
-    """The languages of reasons and advice."""
-
-    EN = "en"
-    ZH = "zh"
-    JA = "ja"
 
 
 DecodeLimit = Annotated[
@@ -36,14 +30,11 @@ DecodeLimit = Annotated[
     ),
 ]
 
-DetectorProfile = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--profile",
-        metavar="FILE",
-        help="A detector of your own: a TOML or JSON file, or the name of a ready-made one. May be repeated.",
-    ),
-]
+DETECTOR_PROFILE = typer.Option(
+    "--profile",
+    metavar="FILE",
+    help="A detector of your own: a TOML or JSON file, or the name of a ready-made one. May be repeated.",
+)
 
 STACK_OPTIONS = {
     "profile": Annotated[
@@ -120,24 +111,77 @@ def stack_command(app: typer.Typer, *, epilog: str) -> Callable[[Callable[..., i
         own = inspect.signature(function, eval_str=True)
         parameters = [each for each in own.parameters.values() if each.name != "access"]
         parameters += [
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                annotation=annotation,
-                default="screentest" if name == "stack_name" else None,
-            )
+            _parameter(name, annotation, "screentest" if name == "stack_name" else None)
             for name, annotation in STACK_OPTIONS.items()
         ]
 
-        def command(**given: Any) -> None:
+        def run(**given: Any) -> int | None:
             access = Access(**{name: given.pop(name) for name in STACK_OPTIONS})
             with exit_on_errors():
-                status = function(access=access, **given)
-            raise typer.Exit(status or 0)
+                return function(access=access, **given)
 
-        command.__name__, command.__doc__ = function.__name__, function.__doc__
-        command.__annotations__ = {each.name: each.annotation for each in parameters}
-        command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined] # read by inspect
-        app.command(epilog=epilog)(command)
+        _register(app, function, parameters, run, epilog)
 
     return register
+
+
+def settings_command(
+    app: typer.Typer, settings: type[S], errors: type[Exception], *, epilog: str
+) -> Callable[[Callable[[S], int | None]], None]:
+    """Register a command whose options are the fields of a dataclass that are annotated for typer.
+
+    The function takes the dataclass and returns the exit status; nothing is 0.
+
+    Args:
+        errors: what ends the command with one line and exit status 2, raised by the dataclass or the function.
+    """
+
+    def register(function: Callable[[S], int | None]) -> None:
+        hints = get_type_hints(settings, include_extras=True)
+        parameters = [
+            _parameter(each.name, hints[each.name], _default(each))
+            for each in fields(settings)  # type: ignore[arg-type]  # no bound says dataclass
+            if get_origin(hints[each.name]) is Annotated
+        ]
+
+        def run(**given: Any) -> int | None:
+            try:
+                return function(settings(**given))
+            except errors as error:
+                typer.echo(f"error: {error}", err=True)
+            except BrokenPipeError:
+                # Its reader has seen enough; closing it now keeps the interpreter from complaining.
+                sys.stderr.close()
+            return FAILED
+
+        _register(app, function, parameters, run, epilog)
+
+    return register
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is MISSING else field.default
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+def _register(
+    app: typer.Typer,
+    function: Callable[..., Any],
+    parameters: list[inspect.Parameter],
+    run: Callable[..., int | None],
+    epilog: str,
+) -> None:
+    """Register `run` under the name and with the help of `function`."""
+
+    def command(**given: Any) -> None:
+        raise typer.Exit(run(**given) or 0)
+
+    command.__name__, command.__doc__ = function.__name__, function.__doc__
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # read by inspect
+    app.command(epilog=epilog)(command)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from screentest.cli.options import FAILED, DetectorProfile, Json
+from screentest.cli.options import DETECTOR_PROFILE, FAILED, Json
 
 if TYPE_CHECKING:
     from screentest.detection.rules.rule import Rule
@@ -37,7 +37,7 @@ def rules(
     ratio: Annotated[
         str | None, typer.Option(metavar="1:1|3:4", help="Of this framing.", show_default="1:1")
     ] = None,
-    profile: DetectorProfile = None,
+    profile: Annotated[list[str] | None, DETECTOR_PROFILE] = None,
     json_output: Json = False,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of profiles instead.")

@@ -27,9 +27,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from screentest import networks
-from screentest.checking import CheckError, CheckSettings, detector_key, run
 from screentest.checking.judge import THROTTLED_WAITS, Judge, Judgement
 from screentest.checking.output import TextOutput
+from screentest.checking.run import run
+from screentest.checking.settings import CheckError, CheckSettings, detector_key
 from screentest.checking.sources import expand
 from screentest.checking.words import reason
 from screentest.cli import app
@@ -51,7 +52,7 @@ linux = pytest.mark.skipif(
 
 
 def settings(*paths: str, model: str = "emo-detect-v1", **options: Any) -> CheckSettings:
-    return CheckSettings(paths=paths, asked=model, **{"json_lines": True, "workers": 2} | options)
+    return CheckSettings(paths=list(paths), asked=model, **{"json_lines": True, "workers": 2} | options)
 
 
 def by_content(data: bytes, model: ModelSpec, ratio: str) -> Answer:
@@ -438,7 +439,7 @@ class TestText:
             'name = "mine"\nanswers = "emo"\nframing = "any"\nextended_box = { scale = 2 }\n'
             '[[rules]]\nrule = "nobody"\n[[rules]]\nrule = "head turned"\nmessage = "Look at me."\n'
         )
-        given = CheckSettings(paths=["album/b.PNG"], asked=None, profiles=("mine.toml",))
+        given = CheckSettings(paths=["album/b.PNG"], asked=None, profiles=["mine.toml"])
         assert "1 × The head is turned or tilted too far" in self.shown(given)
         assert "\n       Look at me.\n" in self.shown(given)
         assert "Look straight" not in self.shown(given)
