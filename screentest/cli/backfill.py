@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from screentest.aws import Access
 from screentest.cli.options import DATES, Json, stack_command
+from screentest.screening.backfill import Reason
 
 app = typer.Typer(add_completion=False)
 
 JOB_PANEL = "A job that was started before"
-
-
-class Engine(StrEnum):
-    """What carries the objects to the function."""
-
-    BATCH_OPERATIONS = "batch-operations"
-    QUEUE = "queue"
-
-
-class Only(StrEnum):
-    """Why an object still needs a screening."""
-
-    NEW = "new"
-    OUTDATED = "outdated"
-    ERROR = "error"
-    REJECT = "reject"
 
 
 EXAMPLES = """
@@ -81,7 +65,7 @@ def backfill(
         typer.Option(formats=DATES, metavar="DATE", help="Only objects stored before this time (UTC)."),
     ] = None,
     only: Annotated[
-        list[Only] | None,
+        list[Reason] | None,
         typer.Option(
             metavar="REASON",
             help="new: no verdict yet; outdated: decided by older rules; error: could not be judged; reject: "
@@ -98,7 +82,7 @@ def backfill(
         ),
     ] = None,
     engine: Annotated[
-        Engine | None,
+        Literal["batch-operations", "queue"] | None,
         typer.Option(
             metavar="ENGINE",
             help="batch-operations: an S3 Batch Operations job; queue: listing into the backfill queue.",
@@ -160,7 +144,7 @@ def backfill(
     options = Options(
         state_dir=state_dir or Path(typer.get_app_dir("screentest")) / "backfill",
         dry_run=dry_run,
-        engine=engine.value if engine else None,
+        engine=engine,
         rate=rate or RATE,
         wait=wait,
         restart=restart,

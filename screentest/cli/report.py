@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,21 +13,14 @@ from screentest.cli.options import (
     DecidedSince,
     DecidedUntil,
     Json,
-    Lang,
     Models,
     Source,
     stack_command,
 )
+from screentest.screening.models import Verdict
+from screentest.screening.reasons import Language
 
 app = typer.Typer(add_completion=False)
-
-
-class Verdict(StrEnum):
-    """What a screening ended with."""
-
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
-    REJECT = "reject"
-    ERROR = "error"
 
 
 EXAMPLES = """
@@ -69,7 +61,7 @@ def report(
         str | None, typer.Option(metavar="TEXT", help="Heading of the sheet.", show_default="what was asked")
     ] = None,
     lang: Annotated[
-        Lang | None,
+        Language | None,
         typer.Option(
             help="Language of reasons and advice; it can be switched in the sheet.",
             show_default="the browser's",
@@ -94,7 +86,5 @@ def report(
     question = Question.of(
         source=source, verdicts=verdict or [], codes=code or [], models=model or [], since=since, until=until
     )
-    target = Target(
-        file=out, title=title, lang=lang.value if lang else None, summary=json_output, explain=explain
-    )
+    target = Target(file=out, title=title, lang=lang, summary=json_output, explain=explain)
     run(access, question, target, limit=limit, table=table)

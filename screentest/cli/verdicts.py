@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,23 +18,6 @@ from screentest.cli.options import (
 )
 
 app = typer.Typer(add_completion=False)
-
-
-class Verdict(StrEnum):
-    """What a screening ended with; `pending` has not ended yet."""
-
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
-    REJECT = "reject"
-    ERROR = "error"
-    PENDING = "pending"
-
-
-class Format(StrEnum):
-    """How the answer is written."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
 
 
 EXAMPLES = """
@@ -61,7 +43,7 @@ def verdicts(
     access: Access,
     source: Source = None,
     verdict: Annotated[
-        list[Verdict] | None,
+        list[Literal["pass", "reject", "error", "pending"]] | None,
         typer.Option(
             metavar="VERDICT", help="pass, reject, error or pending; may be repeated.", show_default="all"
         ),
@@ -77,8 +59,9 @@ def verdicts(
         ),
     ] = None,
     output: Annotated[
-        Format, typer.Option("--format", help="JSON is one line a verdict: the item of the table.")
-    ] = Format.TABLE,
+        Literal["table", "json", "csv"],
+        typer.Option("--format", help="JSON is one line a verdict: the item of the table."),
+    ] = "table",
     table: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="This table instead of the stack's.", show_default=False),
@@ -92,4 +75,4 @@ def verdicts(
     question = Question.of(
         source=source, verdicts=verdict or [], codes=code or [], models=model or [], since=since, until=until
     )
-    run(access, question, limit=limit, output="json" if json_output else output.value, table=table)
+    run(access, question, limit=limit, output="json" if json_output else output, table=table)
