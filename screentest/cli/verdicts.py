@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 import typer
@@ -18,6 +19,15 @@ from screentest.cli.options import (
 )
 
 app = typer.Typer(add_completion=False)
+
+
+class Verdict(StrEnum):
+    """What a screening ended with; `pending` has not ended yet."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    REJECT = "reject"
+    ERROR = "error"
+    PENDING = "pending"
 
 
 EXAMPLES = """
@@ -43,7 +53,7 @@ def verdicts(
     access: Access,
     source: Source = None,
     verdict: Annotated[
-        list[Literal["pass", "reject", "error", "pending"]] | None,
+        list[Verdict] | None,
         typer.Option(
             metavar="VERDICT", help="pass, reject, error or pending; may be repeated.", show_default="all"
         ),
