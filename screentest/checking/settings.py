@@ -26,6 +26,14 @@ _RATIOS = tuple(dict.fromkeys(ratio for model in models.BUILT_IN for ratio in mo
 """What may be said to detectors that take no ratio, as on the wire, where they leave it unread."""
 
 
+def _names() -> list[str]:
+    return [*(model.short for model in models.BUILT_IN), *(model.name for model in models.BUILT_IN)]
+
+
+def _ratios() -> list[str]:
+    return list(_RATIOS)
+
+
 class CheckError(Exception):
     """Nothing can be checked; the sentence says what to do."""
 
@@ -56,7 +64,7 @@ class CheckSettings:
             "--model",
             help=f"{', '.join(model.short for model in models.BUILT_IN)}, or a name as the API has it.",
             show_default="that of the profile",
-            autocompletion=lambda: [name for model in models.BUILT_IN for name in (model.short, model.name)],
+            autocompletion=_names,
         ),
     ] = None
     profiles: Annotated[list[str], DETECTOR_PROFILE] = field(default_factory=list)
@@ -66,7 +74,7 @@ class CheckSettings:
             metavar="|".join(_RATIOS),
             help="Head or half body (EMO).",
             show_default="1:1",
-            autocompletion=lambda: list(_RATIOS),
+            autocompletion=_ratios,
         ),
     ] = None
     json_lines: Annotated[
