@@ -40,7 +40,7 @@ AWS_CALLS_SECONDS = 0.08
 IDLE_POLLS = 2 * 5 * 3 * 60 * 24 * 30
 """Two queues, five pollers each, one long poll in 20 s, whether or not there is anything."""
 
-ALARMS, METRICS = 8, 20
+ALARMS, METRICS = 9, 21
 
 TAGS = 4
 """On an object with one screening: the gate, its verdict, and two more: boxes of a pass, or the code of a reject."""
@@ -82,7 +82,8 @@ def lines(pictures: int, detector: Detector) -> list[tuple[str, float]]:
         ("Lambda", invocations * (seconds * detector.memory_gb * LAMBDA_GB_SECOND + LAMBDA_REQUEST)),
         ("SQS: send, receive, delete", (pictures + 2 * invocations) * SQS_REQUEST),
         ("SQS: polling, always", IDLE_POLLS * SQS_REQUEST),
-        ("DynamoDB: claim, verdict, index", (pictures * 3 + rejected * 2) * DYNAMODB_WRITE),
+        # The claim comes into the index of what is pending, the verdict takes it out and into the other.
+        ("DynamoDB: claim, verdict, indexes", (pictures * 5 + rejected * 2) * DYNAMODB_WRITE),
         ("S3: get picture, get tags, put tags", pictures * (2 * S3_GET + S3_PUT)),
         ("SNS: rejections", rejected * SNS_PUBLISH),
         ("Events: pipe and bus", pictures * (EVENT + PIPE_REQUEST)),

@@ -1,6 +1,7 @@
 """The backfill function: composition root, built once at import. Objects that were in the bucket before, verdicts out.
 
-They come as messages of the backfill queue, or one by one as tasks of S3 Batch Operations.
+They come as messages of the backfill queue, or one by one as tasks of S3 Batch Operations. A schedule asks now and then
+for what is pending although its message is lost.
 """
 
 from __future__ import annotations
@@ -27,9 +28,15 @@ def build() -> Callable[[Any, Any], dict[str, Any]]:
 
 
 def handler_of(pipeline: Pipeline) -> Callable[[Any, Any], dict[str, Any]]:
-    """Tasks to `Tasks`, all else to the pipeline, over the same screener."""
+    """Tasks to `Tasks`, the schedule to `Look`, all else to the pipeline, over the same screener."""
     tasks = backfill.Tasks(pipeline.screener, pipeline.telemetry)
-    return lambda event, context: (tasks if backfill.is_task(event) else pipeline)(event, context)
+    look = backfill.Look(pipeline.screener, pipeline.telemetry)
+
+    def handler(event: Any, context: Any) -> dict[str, Any]:
+        part = tasks if backfill.is_task(event) else look if backfill.is_look(event) else pipeline
+        return part(event, context)
+
+    return handler
 
 
 try:

@@ -28,7 +28,7 @@ from screentest.backfill import batch_operations as batch
 from screentest.backfill import estimate as estimation
 from screentest.backfill import queue as queues
 from screentest.backfill.selection import Selection, Skip, stamp
-from screentest.backfill.sources import Bucket, Verdicts
+from screentest.backfill.sources import Bucket, Source, Verdicts, source
 from screentest.backfill.state import Job, Jobs, Phase, Request
 from screentest.display import counted, duration, error_console, printable
 from screentest.screening.backfill import Reason
@@ -126,7 +126,9 @@ class Backfill:
             )
         if self._options.dry_run:
             return self._count(stack, selection)
-        return self._by_batch(stack, selection) if self._is_by_batch() else self._by_queue(selection)
+        # S3 lists objects; what is overdue is known to the table alone, and is little.
+        by_batch = self._is_by_batch() and selection.only != {Reason.OVERDUE}
+        return self._by_batch(stack, selection) if by_batch else self._by_queue(selection)
 
     def _is_by_batch(self) -> bool:
         if self._options.engine == "batch-operations" and not self._access.is_aws:
@@ -141,7 +143,7 @@ class Backfill:
         skipped: dict[str, int] = {}
         with self._progress() as progress:
             task = progress.add_task("counting", total=None)
-            for page in self._bucket(selection).pages():
+            for page in self._source(selection).pages():
                 chosen = chooser.choose(page, selection)
                 listed += len(page.objects)
                 objects += len(chosen.objects)
@@ -201,12 +203,15 @@ class Backfill:
 
     # By the queue --------------------------------------------------------------------------------------------
 
-    def _by_queue(self, selection: Selection) -> int:
+    def _new_job(self, selection: Selection) -> Job:
         place = f"{self._access.endpoint_url or self._access.session.region_name} {self._access.stack_name}"
-        job_id = selection.job_id(place)
-        job = None if self._options.restart else self._jobs.load(job_id)
-        if job is None or job.phase in (Phase.LISTED, Phase.CANCELLED):
-            job = Job(job_id, place, selection)
+        return Job(selection.job_id(place), place, selection)
+
+    def _by_queue(self, selection: Selection) -> int:
+        new = self._new_job(selection)
+        job = (None if self._options.restart else self._jobs.load(new.id)) or new
+        if job.phase in (Phase.LISTED, Phase.CANCELLED):
+            job = new
         elif job.pages:
             self._remark(
                 f"{job.id} goes on after {job.listed:,} objects, where it stopped ({job.updated_at}); "
@@ -224,15 +229,7 @@ class Backfill:
                 self._remark("the backfill queue was paused; it is taken from again")
             if not job.pages:
                 self._remark(f"{job.id}: screening {printable(job.selection.uri)}")
-            lister = queues.Lister(
-                jobs=self._jobs,
-                bucket=self._bucket(job.selection),
-                chooser=self._chooser(stack),
-                queue=queue,
-                rate_limit=queues.RateLimit(self._options.rate),
-                now=lambda: stamp(datetime.now(UTC)),
-                sleep=self._sleep,
-            )
+            lister = self._lister(stack, job, queue)
             try:
                 with self._progress() as progress:
                     task = progress.add_task("listing", total=None, completed=job.listed)
@@ -249,6 +246,17 @@ class Backfill:
                 )
                 return INTERRUPTED
         return self._ended(queue, job)
+
+    def _lister(self, stack: Stack, job: Job, queue: queues.Queue) -> queues.Lister:
+        return queues.Lister(
+            jobs=self._jobs,
+            source=self._source(job.selection),
+            chooser=self._chooser(stack),
+            queue=queue,
+            rate_limit=queues.RateLimit(self._options.rate),
+            now=lambda: stamp(datetime.now(UTC)),
+            sleep=self._sleep,
+        )
 
     def _drain(self, queue: queues.Queue, job: Job) -> None:
         with self._progress() as progress:
@@ -291,6 +299,16 @@ class Backfill:
 
     # By S3 Batch Operations ----------------------------------------------------------------------------------
 
+    def _send_overdue(self, stack: Stack, selection: Selection) -> None:
+        job = self._new_job(replace(selection, only=frozenset({Reason.OVERDUE})))
+        with self._jobs.alone(job.id):
+            for _ in self._lister(stack, job, self._queue(stack)).run(job):
+                pass
+        if job.sent:
+            self._remark(
+                f"{counted(job.sent, 'object')} overdue: sent to be screened through the backfill queue"
+            )
+
     def _by_batch(self, stack: Stack, selection: Selection) -> int:
         account, partition = self._identity()
         warning = batch.reserve(
@@ -298,6 +316,8 @@ class Backfill:
         )
         if warning:
             self._remark(warning)
+        if selection.only & {Reason.NEW, Reason.OVERDUE}:
+            self._send_overdue(stack, selection)
         job_id = self._batch_operations(account).create(
             batch.job_request(
                 selection,
@@ -430,8 +450,10 @@ class Backfill:
 
     # Parts ---------------------------------------------------------------------------------------------------
 
-    def _bucket(self, selection: Selection) -> Bucket:
-        return Bucket(self._access.client("s3"), selection.bucket, selection.prefix)
+    def _source(self, selection: Selection) -> Source:
+        table = self._access.stack.output("VerdictTableName")
+        bucket = Bucket(self._access.client("s3"), selection.bucket, selection.prefix)
+        return source(self._access.client("dynamodb"), table, selection, bucket)
 
     def _chooser(self, stack: Stack) -> queues.Chooser:
         try:
@@ -474,6 +496,9 @@ class Backfill:
         return RULES_VERSION
 
     def _empty(self, selection: Selection) -> None:
+        if selection.only == {Reason.OVERDUE}:
+            self._remark("nothing is overdue")
+            return
         self._remark(
             f"no object begins with {printable(selection.uri)}; "
             f"`aws s3 ls s3://{selection.bucket}/` shows what there is"

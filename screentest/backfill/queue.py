@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from screentest.aws import AwsError, translated
 from screentest.backfill.selection import Listed, Selection, Skip
-from screentest.backfill.sources import Bucket, Page, Verdicts
+from screentest.backfill.sources import Page, Source, Verdicts
 from screentest.backfill.state import Job, Jobs, Phase, Request
 from screentest.screening.backfill import Reason, message, needed
 from screentest.screening.models import ObjectRef
@@ -87,12 +87,13 @@ class Chooser:
             reasons = needed(
                 ref,
                 screenings,
-                stored.get(ref.uri, {}),
+                stored.get((ref.uri, ref.version_id), {}),
                 self._rules_version,
                 rejects=Reason.REJECT in selection.only,
                 codes=selection.codes,
             )
-            if (reasons & selection.only) or not screenings:
+            wanted = selection.only | ({Reason.NEW} if page.overdue else set())
+            if (reasons & wanted) or not screenings:
                 objects.append(listed)
                 runs += max(1, len(screenings))
             else:
@@ -214,7 +215,7 @@ class Lister:
         self,
         *,
         jobs: Jobs,
-        bucket: Bucket,
+        source: Source,
         chooser: Chooser,
         queue: Queue,
         rate_limit: RateLimit,
@@ -223,7 +224,7 @@ class Lister:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._jobs = jobs
-        self._bucket = bucket
+        self._source = source
         self._chooser = chooser
         self._queue = queue
         self._rate_limit = rate_limit
@@ -241,7 +242,7 @@ class Lister:
             AwsError: AWS refuses something; the job can go on later from where it is.
         """
         job.phase = Phase.LISTING
-        for page in self._bucket.pages(job.cursor):
+        for page in self._source.pages(job.cursor):
             while not (request := self._jobs.asked(job.id)) and self._queue.depth() >= self._depth:
                 self._sleep(POLL_SECONDS)
             if request:

@@ -1,16 +1,20 @@
-"""What a backfill reads: the bucket page by page, and what the table knows of a page."""
+"""What a backfill reads: the bucket page by page, what is overdue, and what the table knows of a page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from screentest.aws import AwsError, error_code, translated
-from screentest.backfill.selection import Listed
+from screentest.backfill.selection import Listed, Selection
+from screentest.screening import records
+from screentest.screening.backfill import Reason
 from screentest.screening.models import Screening
 from screentest.screening.records import Attribute, Record, key
-from screentest.screening.table import decode, encode
+from screentest.screening.table import decode, encode, overdue
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -30,16 +34,31 @@ PROJECTION: Final = (
 )
 """What `needed` looks at."""
 
+PENDING_PERMISSION: Final = "dynamodb:Scan on the table's indexes"
+
 Cursor = dict[str, str]
 """Where a listing goes on: the arguments of the next request. Empty for the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Up to a thousand objects, and where the next page begins; None after the last."""
+    """Up to a thousand objects, and where the next page begins; None after the last.
+
+    Attributes:
+        overdue: whether they are there because the table says so, whatever the bucket lists.
+    """
 
     objects: tuple[Listed, ...]
     following: Cursor | None
+    overdue: bool = False
+
+
+class Source(Protocol):
+    """Where pages come from."""
+
+    def pages(self, cursor: Cursor | None = None) -> Iterator[Page]:
+        """The pages from `cursor` on."""
+        ...
 
 
 class Bucket:
@@ -110,6 +129,85 @@ class Bucket:
         return Page(objects, {"StartAfter": objects[-1].key} if more else None)
 
 
+class Overdue:
+    """What is pending although its message is lost (`Record.is_overdue`): first all of it, old versions and deleted
+    objects too, then the bucket's other objects.
+
+    Args:
+        bucket: None for what is overdue alone.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        selection: Selection,
+        bucket: Source | None,
+        *,
+        page_size: int = 1000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._selection = selection
+        self._bucket = bucket
+        self._page_size = page_size
+        self._clock = clock
+
+    def pages(self, cursor: Cursor | None = None) -> Iterator[Page]:
+        """The pages from `cursor` on; what is overdue belongs to the beginning.
+
+        Raises:
+            AwsError: the index may not be read, or the bucket may not be listed.
+        """
+        found = {} if cursor else self._found()
+        objects = tuple(found.values())
+        for start in range(0, len(objects), self._page_size):
+            yield Page(objects[start : start + self._page_size], {}, overdue=True)
+        if self._bucket is None:
+            yield Page((), None)
+            return
+        for page in self._bucket.pages(cursor):
+            others = (each for each in page.objects if (each.key, each.version_id) not in found)
+            yield replace(page, objects=tuple(others))
+
+    def _found(self) -> dict[tuple[str, str | None], Listed]:
+        refs = (record.ref for record in self._records())
+        return {
+            (ref.key, ref.version_id): Listed(
+                key=ref.key,
+                version_id=ref.version_id,
+                etag=ref.etag or "",
+                size=ref.size or 0,
+                last_modified=datetime.fromtimestamp(records.seconds(ref.last_modified or ""), UTC),
+            )
+            for ref in refs
+            if ref.bucket == self._selection.bucket and ref.key.startswith(self._selection.prefix)
+        }
+
+    def _records(self) -> Iterator[Record]:
+        with translated(f"read the index {records.PENDING_INDEX} of {self._table}", needs=PENDING_PERMISSION):
+            try:
+                yield from overdue(self._client, self._table, self._clock())
+            except self._client.exceptions.ClientError as error:
+                if error_code(error) != "ValidationException":
+                    raise
+                # A table of before has no such index; only where it is all that was asked for this matters.
+                if self._bucket is None:
+                    raise AwsError(
+                        f"the table {self._table} has no index {records.PENDING_INDEX}: deploy the stack again "
+                        "(make deploy)"
+                    ) from error
+
+
+def source(client: Any, table: str, selection: Selection, bucket: Bucket) -> Source:
+    """Where the objects of a selection are looked for."""
+    if not selection.only & {Reason.NEW, Reason.OVERDUE}:
+        return bucket
+    return Overdue(client, table, selection, None if selection.only == {Reason.OVERDUE} else bucket)
+
+
 class Verdicts:
     """What the table knows of objects, by key alone: no index and no scan."""
 
@@ -119,8 +217,8 @@ class Verdicts:
 
     def of(
         self, bucket: str, wanted: Sequence[tuple[Listed, tuple[Screening, ...]]]
-    ) -> dict[str, dict[Screening, Record]]:
-        """The stored records of these objects, as far as `PROJECTION` goes, by object address.
+    ) -> dict[tuple[str, str | None], dict[Screening, Record]]:
+        """The stored records of these objects, as far as `PROJECTION` goes, by object address and version.
 
         Raises:
             AwsError: the table may not be read, or keeps refusing.
@@ -130,12 +228,13 @@ class Verdicts:
             for listed, screenings in wanted
             for screening in screenings
         ]
-        found: dict[str, dict[Screening, Record]] = {}
+        found: dict[tuple[str, str | None], dict[Screening, Record]] = {}
         with translated(f"read the table {self._table}", needs="dynamodb:BatchGetItem on the table"):
             for start in range(0, len(keys), BATCH_GET):
                 for raw in self._batch(keys[start : start + BATCH_GET]):
                     record = Record.from_item(decode(raw))
-                    found.setdefault(record.ref.uri, {})[record.screening] = record
+                    place = (record.ref.uri, record.ref.version_id)
+                    found.setdefault(place, {})[record.screening] = record
         return found
 
     def _batch(self, keys: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -69,7 +69,8 @@ def backfill(
         typer.Option(
             metavar="REASON",
             help="new: no verdict yet; outdated: decided by older rules; error: could not be judged; reject: "
-            "rejected, to be judged again. May be repeated.",
+            "rejected, to be judged again; overdue: of what is new, uploads whose message is lost, old versions "
+            "too, without listing the bucket. May be repeated.",
             show_default="all but reject",
         ),
     ] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,13 +13,15 @@ from urllib.parse import urlsplit
 import httpx
 
 from screentest.aws import Access, AwsError, translated
+from screentest.screening import table as verdict_table
 from screentest.screening.errors import SettingsError
+from screentest.screening.records import INDEX, PENDING_INDEX
+from screentest.screening.routes import Routes
 from screentest.screening.settings import SELF_HOSTED, Settings
 
 DETECTOR_SECONDS = 10.0
 """For one answer of the detector: it is sent nothing that it would have to judge."""
 
-INDEX = "by-verdict"
 ALL_UPLOADS = "s3:ObjectCreated:*"
 FUNCTIONS = ("ScreenFunctionName", "BackfillFunctionName")
 PERMISSIONS_ON_OBJECTS = (
@@ -465,15 +468,16 @@ def table(deployed: DeployedStack) -> Iterator[Finding]:
     }
     if found["TableStatus"] not in ("ACTIVE", "UPDATING"):
         yield Finding("table", State.FAILED, f"{name} is {found['TableStatus']}", "wait, or restore it")
-    elif indexes.get(INDEX) != "ACTIVE":
+    elif lacking := [index for index in (INDEX, PENDING_INDEX) if indexes.get(index) != "ACTIVE"]:
         yield Finding(
             "table",
             State.WARNING,
-            f"the index {INDEX} is {indexes.get(INDEX, 'missing')}",
-            "screentest verdicts reads the whole table until it is there; deploy the stack again",
+            "; ".join(f"the index {index} is {indexes.get(index, 'missing')}" for index in lacking),
+            "screentest verdicts reads the whole table, and nothing overdue is found, until both are there; "
+            "deploy the stack again",
         )
     else:
-        yield Finding("table", State.OK, f"{name} with its index")
+        yield Finding("table", State.OK, f"{name} with its indexes")
     life = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"].get("TimeToLiveStatus")
     if life not in ("ENABLED", "ENABLING"):
         yield Finding("table expiry", State.WARNING, "verdicts never expire", "deploy the stack again")
@@ -481,6 +485,26 @@ def table(deployed: DeployedStack) -> Iterator[Finding]:
     point = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
     if point != "ENABLED":
         yield Finding("table recovery", State.WARNING, "no point-in-time recovery", "deploy the stack again")
+
+
+def overdue(deployed: DeployedStack) -> Iterator[Finding]:
+    """Whether screenings are pending although no message is left to decide them."""
+    name, routes = deployed.stack.output("VerdictTableName"), Routes.parse(deployed.parameter("Routes"))
+    by_objects = deployed.parameter("AllowObjectRoutes") == "true"
+    number = sum(
+        record.ref.bucket == deployed.bucket
+        and (by_objects or record.screening in routes.screenings(record.ref.key))
+        for record in verdict_table.overdue(deployed.client("dynamodb"), name, time.time())
+    )
+    if number:
+        yield Finding(
+            "overdue screenings",
+            State.WARNING,
+            f"pending for longer than their queue keeps a message: {number:,}",
+            f"screentest backfill s3://{deployed.bucket}/ --only overdue",
+        )
+    else:
+        yield Finding("overdue screenings", State.OK, "none")
 
 
 def dead_letters(deployed: DeployedStack) -> Iterator[Finding]:
@@ -567,6 +591,7 @@ CHECKS: tuple[tuple[Check, str], ...] = (
     (secret, "secretsmanager:GetSecretValue"),
     (detector, "secretsmanager:GetSecretValue"),
     (table, "dynamodb:DescribeTable, dynamodb:DescribeTimeToLive and dynamodb:DescribeContinuousBackups"),
+    (overdue, "dynamodb:Scan on the table's indexes"),
     (dead_letters, "sqs:GetQueueAttributes"),
     (alarms, "cloudformation:ListStackResources, cloudwatch:DescribeAlarms and sns:ListSubscriptionsByTopic"),
 )

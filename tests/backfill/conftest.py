@@ -41,7 +41,7 @@ def make_lister(place: Place, tmp_path: Path) -> MakeLister:
         )
         made: dict[str, Any] = {
             "jobs": Jobs(tmp_path),
-            "bucket": Bucket(place.s3, place.bucket, prefix, page_size),
+            "source": Bucket(place.s3, place.bucket, prefix, page_size),
             "chooser": chooser,
             "queue": Queue(place.sqs, place.queue_url, Functions(), "function"),  # type: ignore[arg-type]
             "rate_limit": RateLimit(1_000_000),

@@ -19,6 +19,9 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from screentest.cli import app
+from screentest.screening import records
+from screentest.screening.errors import Throttled
+from screentest.screening.models import ObjectRef, Screening
 from screentest.screening.queue import CODE_ATTRIBUTE
 from screentest.screening.table import encode
 from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
@@ -314,6 +317,8 @@ def test_a_bucket_without_permission(operator: Operator, stack: LocalStack) -> N
         "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
     }
     done = operator.run("backfill", operator.uri, "--dry-run", status=2)
+    assert "dynamodb:Scan on the table's indexes" in done.stderr
+    done = operator.run("backfill", operator.uri, "--dry-run", "--only", "error", status=2)
     assert "access denied" in done.stderr
     assert "s3:ListBucketVersions" in done.stderr
 
@@ -336,3 +341,42 @@ def test_tasks_of_batch_operations_reach_the_deployed_function(operator: Operato
     assert results[0]["resultString"] == "emo-detect-v1: reject InvalidFile.Resolution"
     assert results[1]["resultString"] == "skipped: screened already"
     assert operator.items()["a&b.jpg"]["trigger"] == "backfill"
+
+
+def test_what_is_overdue_rings_and_is_screened_by_commands(operator: Operator) -> None:
+    """An old version whose message was lost five days ago: the schedule's event counts it with the function's own role,
+    the doctor shows it, and a backfill that lists nothing screens it."""
+    stack, name = operator.stack, f"{operator.prefix}a.jpg"
+    s3, functions = stack.client("s3"), stack.client("lambda")
+    old, new = (
+        s3.put_object(Bucket=operator.bucket, Key=name, Body=small_picture() + more) for more in (b"1", b"2")
+    )
+    then = time.time() - 5 * 86_400
+    ref = ObjectRef(operator.bucket, name, version_id=old["VersionId"], etag=old["ETag"].strip('"'))
+    claim = records.claimed(None, ref, Screening.of("emo-detect-v1"), now=then, days=365)
+    lost = claim.released(Throttled("slow down"), then)
+    table = stack.outputs["VerdictTableName"]
+    stack.client("dynamodb").put_item(TableName=table, Item=encode(lost.to_item()))
+    (rule,) = (r for r in stack.client("events").list_rules()["Rules"] if r.get("ScheduleExpression"))
+    (target,) = stack.client("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]
+
+    def look() -> Any:
+        answer = functions.invoke(FunctionName=target["Arn"], Payload=target["Input"].encode())
+        return json.loads(answer["Payload"].read())
+
+    assert look() == {"overdue": 1}
+    lines = stack.logs(stack.outputs["BackfillFunctionName"])
+    counted = [json.loads(line) for line in lines if '"Name":"Overdue"' in line.replace(" ", "")]
+    assert counted[-1]["Overdue"] == [1.0]
+    found = [json.loads(line) for line in operator.run("doctor", "--json", status=1).stdout.splitlines()]
+    (overdue,) = (each for each in found if each["check"] == "overdue screenings")
+    assert overdue["state"] == "warning"
+    assert "--only overdue" in overdue["advice"]
+
+    job = operator.json("backfill", f"s3://{operator.bucket}/", "--only", "overdue")
+    assert (job["listed"], job["sent"]) == (1, 1)
+    (item,) = operator.items().values()
+    assert (item["version_id"], item["verdict"], item["trigger"]) == (old["VersionId"], "reject", "backfill")
+    assert s3.get_object_tagging(Bucket=operator.bucket, Key=name, VersionId=old["VersionId"])["TagSet"]
+    assert not s3.get_object_tagging(Bucket=operator.bucket, Key=name, VersionId=new["VersionId"])["TagSet"]
+    assert look() == {"overdue": 0}

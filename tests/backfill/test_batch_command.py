@@ -30,6 +30,9 @@ STACK = {
         for name, value in {
             "UploadBucketName": "portraits",
             "BackfillFunctionArn": FUNCTION,
+            "BackfillFunctionName": "backfill",
+            "BackfillQueueUrl": "https://sqs.eu-central-1.amazonaws.com/123456789012/backfill",
+            "VerdictTableName": "verdicts",
             "BatchOperationsRoleArn": f"arn:aws:iam::{ACCOUNT}:role/batch",
         }.items()
     ],
@@ -46,7 +49,7 @@ class Aws:
         )
         clients: dict[str, Any] = {}
         self.stubs: dict[str, Stubber] = {}
-        for service in ("cloudformation", "s3", "s3control", "lambda", "sts"):
+        for service in ("cloudformation", "s3", "s3control", "lambda", "sts", "dynamodb", "sqs"):
             clients[service] = session.client(service)
             self.stubs[service] = stack.enter_context(Stubber(clients[service]))
         self.access = Access(region="eu-central-1", _clients=clients)
@@ -59,6 +62,16 @@ class Aws:
 
     def expect(self, service: str, call: str, answer: dict[str, Any], request: Any = None) -> None:
         self.stubs[service].add_response(call, answer, request)
+
+    def expect_overdue(self, *items: dict[str, Any]) -> None:
+        """What is overdue is asked for, and sent, before S3 gets its job."""
+        self.expect("dynamodb", "scan", {"Items": list(items)})
+        empty = {"Attributes": {"ApproximateNumberOfMessages": "0"}}
+        if items:
+            self.expect("sqs", "get_queue_attributes", empty)
+            self.expect("dynamodb", "batch_get_item", {"Responses": {"verdicts": list(items)}})
+            self.expect("sqs", "send_message_batch", {"Successful": [], "Failed": []})
+        self.expect("sqs", "get_queue_attributes", empty)
 
     def expect_release(self) -> None:
         self.expect("s3control", "list_jobs", {"Jobs": []}, {"AccountId": ACCOUNT, "JobStatuses": ANY})
@@ -112,6 +125,7 @@ def test_on_aws_a_job_is_created_and_followed_to_its_end(
     aws: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str], failed: int, status: int
 ) -> None:
     aws.expect_no_reservation()
+    aws.expect_overdue()
     names = ["AccountId", "ConfirmationRequired", "ClientRequestToken", "Description", "Priority", "RoleArn"]
     request = dict.fromkeys([*names, "Operation", "ManifestGenerator", "Report"], ANY)
     aws.expect("s3control", "create_job", {"JobId": JOB}, request)
@@ -138,11 +152,53 @@ def test_without_waiting_it_says_how_the_job_stands(
     aws: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.expect_no_reservation()
+    aws.expect_overdue()
     aws.expect("s3control", "create_job", {"JobId": JOB})
     aws.expect("s3control", "describe_job", described("New"))
     assert run(aws.access, SELECTION, {}, options(tmp_path, wait=False, json_output=False)) == 0
     aws.all_called()
     assert f"job {JOB}: New" in capsys.readouterr().out
+
+
+OVERDUE = {
+    "object": {"S": "s3://portraits/emo/1x1/a.jpg"},
+    "screening": {"S": "emo-detect-v1#1x1#an-old-version"},
+    "lease_until": {"N": "1000000000"},
+    "etag": {"S": "e"},
+    "size": {"N": "5"},
+}
+
+
+def test_what_is_overdue_goes_through_the_queue_beside_a_job(
+    aws: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S3 lists current versions; a lost screening may be of an old one."""
+    aws.expect_no_reservation()
+    aws.expect_overdue(OVERDUE)
+    aws.expect("s3control", "create_job", {"JobId": JOB})
+    aws.expect("s3control", "describe_job", described("New"))
+    assert run(aws.access, SELECTION, {}, options(tmp_path, wait=False)) == 0
+    aws.all_called()
+    said = capsys.readouterr()
+    assert "1 object overdue" in " ".join(said.err.split())
+    assert json.loads(said.out)["id"] == JOB
+
+
+def test_what_is_overdue_alone_needs_no_job_of_s3(
+    aws: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.stubs["sts"].deactivate()
+    aws.expect("lambda", "list_event_source_mappings", SOURCE)
+    aws.expect_overdue(OVERDUE)
+    aws.expect("sqs", "get_queue_attributes", {"Attributes": {"ApproximateNumberOfMessages": "1"}})
+    only = Selection("portraits", "emo/", only=frozenset({Reason.OVERDUE}))
+    assert run(aws.access, only, {}, options(tmp_path, wait=False)) == 0
+    aws.stubs["sqs"].assert_no_pending_responses()
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["engine"], answer["sent"], answer["waiting"]) == ("queue", 1, 1)
+
+
+SOURCE = {"EventSourceMappings": [{"UUID": "00000000-0000-0000-0000-000000000000", "State": "Enabled"}]}
 
 
 def test_while_another_job_runs_its_reservation_stays(

@@ -270,7 +270,7 @@ def test_the_table_is_asked_in_batches(place: Place) -> None:
         place.decide(one.key)
     wanted = [(one, Routes.DEFAULT.screenings(one.key)) for one in objects]
     found = Verdicts(place.dynamodb, place.table).of(place.bucket, wanted)
-    assert set(found) == {f"s3://{place.bucket}/{one.key}" for one in decided}
+    assert set(found) == {(f"s3://{place.bucket}/{one.key}", None) for one in decided}
 
 
 def test_pausing_stops_what_empties_the_queue(place: Place) -> None:

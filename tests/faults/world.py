@@ -13,7 +13,7 @@ import itertools
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -164,6 +164,15 @@ class World:
         id_ = f"m{next(self._numbers)}"
         self.queue[id_] = SqsMessage(id_, body, self.now, self.now, attributes=attributes)
 
+    def expire(self) -> None:
+        """What a queue does with messages that it has kept long enough."""
+        self.queue = {
+            id_: message
+            for id_, message in self.queue.items()
+            if self.now - message.sent
+            < (records.BACKFILL_LIFE if "screentest.backfill" in message.body else records.UPLOAD_LIFE)
+        }
+
     def visible(self) -> list[SqsMessage]:
         return [message for message in self.queue.values() if message.visible_at <= self.now]
 
@@ -312,6 +321,10 @@ class Ports:
         found = self.world.table.get((key["object"], key["screening"]))
         return Record.from_item(found) if found is not None else None
 
+    def overdue(self, now: float) -> Iterator[Record]:
+        records_ = map(Record.from_item, list(self.world.table.values()))
+        return (record for record in records_ if record.is_overdue(now))
+
     # Objects -------------------------------------------------------------------------------------------------------
 
     def head(self, ref: ObjectRef) -> ObjectMetadata:
@@ -420,6 +433,9 @@ class Silent:
 
     def defect(self, message_id: str | None, error: Exception, triggers: Iterable[Trigger] = ()) -> None:
         self.defects.append(error)
+
+    def overdue(self, records: Sequence[Record], number: int) -> None:
+        self.counts["overdue"] = number
 
     def note(self, text: str, **fields: Any) -> None: ...
 

@@ -18,7 +18,7 @@ def client(service: str, address: str, **more: Any) -> Any:
 def create_verdict_table(
     dynamodb: Any, name: str, *, index: bool = True, stream: bool = False
 ) -> dict[str, Any]:
-    """The verdict table, with its index `by-verdict`. Returns its description."""
+    """The verdict table, with its indexes. Returns its description."""
     by_verdict = {
         "IndexName": "by-verdict",
         "KeySchema": [
@@ -27,14 +27,27 @@ def create_verdict_table(
         ],
         "Projection": {"ProjectionType": "ALL"},
     }
-    attributes = ("object", "screening", *(("verdict", "screened_at") if index else ()))
-    more: dict[str, Any] = {"GlobalSecondaryIndexes": [by_verdict]} if index else {}
+    pending = {
+        "IndexName": "pending",
+        "KeySchema": [
+            {"AttributeName": "object", "KeyType": "HASH"},
+            {"AttributeName": "lease_until", "KeyType": "RANGE"},
+        ],
+        "Projection": {
+            "ProjectionType": "INCLUDE",
+            "NonKeyAttributes": ["trigger", "etag", "size", "last_modified"],
+        },
+    }
+    attributes = ("object", "screening", *(("verdict", "screened_at", "lease_until") if index else ()))
+    more: dict[str, Any] = {"GlobalSecondaryIndexes": [by_verdict, pending]} if index else {}
     if stream:
         more["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
     answer: dict[str, Any] = dynamodb.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in attributes],
+        AttributeDefinitions=[
+            {"AttributeName": n, "AttributeType": "N" if n == "lease_until" else "S"} for n in attributes
+        ],
         KeySchema=[
             {"AttributeName": "object", "KeyType": "HASH"},
             {"AttributeName": "screening", "KeyType": "RANGE"},

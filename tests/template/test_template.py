@@ -22,6 +22,8 @@ from template.cloudformation import (
     statements,
 )
 
+from screentest.screening import records
+from screentest.screening.backfill import is_look
 from screentest.screening.routes import Routes
 from screentest.screening.settings import Settings
 
@@ -321,12 +323,38 @@ def test_nothing_is_kept_for_ever_and_nothing_of_worth_is_lost(template: dict[st
             assert template["Resources"][name]["UpdateReplacePolicy"] == "Retain"
 
 
-def test_the_table_has_the_designed_keys_and_index() -> None:
+def test_the_table_has_the_designed_keys_and_indexes() -> None:
     table = effective()["Resources"]["VerdictTable"]["Properties"]
     assert [key["AttributeName"] for key in table["KeySchema"]] == ["object", "screening"]
-    (index,) = table["GlobalSecondaryIndexes"]
-    assert index["IndexName"] == "by-verdict"
-    assert [key["AttributeName"] for key in index["KeySchema"]] == ["verdict", "screened_at"]
+    indexes = {
+        index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]]
+        for index in table["GlobalSecondaryIndexes"]
+    }
+    assert indexes == {
+        records.INDEX: ["verdict", "screened_at"],
+        records.PENDING_INDEX: ["object", "lease_until"],
+    }
+    (pending,) = (
+        each for each in table["GlobalSecondaryIndexes"] if each["IndexName"] == records.PENDING_INDEX
+    )
+    assert pending["Projection"]["NonKeyAttributes"] == list(records.PENDING_ATTRIBUTES)
+
+
+def test_what_is_overdue_is_looked_for_and_the_alarm_hears_of_each_look() -> None:
+    template = effective()
+    queues = resources(template, "AWS::SQS::Queue")
+    assert queues["ScreenQueue"]["MessageRetentionPeriod"] == records.UPLOAD_LIFE
+    assert queues["BackfillQueue"]["MessageRetentionPeriod"] == records.BACKFILL_LIFE
+    (rule,) = resources(template, "AWS::Events::Rule").values()
+    (target,) = rule["Targets"]
+    assert target["Arn"]["Fn::GetAtt"][0] == "BackfillFunction"
+    assert is_look(json.loads(target["Input"]))
+    every = re.fullmatch(r"rate\((\d+) hours\)", rule["ScheduleExpression"])
+    assert every
+    alarm = resources(template, "AWS::CloudWatch::Alarm")["OverdueAlarm"]
+    assert alarm["Period"] == int(every[1]) * 3600
+    assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (2, 1), "one look may come late"
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("Screentest", "Overdue")
 
 
 def test_no_role_has_a_wildcard(template: dict[str, Any]) -> None:
@@ -510,8 +538,7 @@ def test_an_existing_bucket_is_not_touched() -> None:
     template = effective(EXISTING_BUCKET)
     assert not resources(template, "AWS::S3::Bucket")
     assert not resources(template, "AWS::S3::BucketPolicy")
-    (rule,) = resources(template, "AWS::Events::Rule").values()
-    assert rule["EventPattern"] == {
+    assert resources(template, "AWS::Events::Rule")["ExistingBucketRule"]["EventPattern"] == {
         "source": ["aws.s3"],
         "detail-type": ["Object Created"],
         "detail": {"bucket": {"name": ["pictures-of-ours"]}},

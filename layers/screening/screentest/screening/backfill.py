@@ -44,6 +44,9 @@ class Reason(StrEnum):
     ERROR = "error"
     REJECT = "reject"
     """Only where it is asked for: rejections stand unless a person doubts them."""
+    OVERDUE = "overdue"
+    """Pending although no message is left to decide it (`Record.is_overdue`), old versions and deleted objects too: the
+    index of pending screenings knows these, no listing of the bucket does. Included in `NEW`."""
 
 
 USUAL: Final = frozenset({Reason.NEW, Reason.OUTDATED, Reason.ERROR})
@@ -110,6 +113,45 @@ def needed(
         if result.verdict is Verdict.REJECT and rejects and coded:
             reasons.add(Reason.REJECT)
     return frozenset(reasons)
+
+
+def is_look(event: object) -> bool:
+    """Whether the stack's schedule asks for what is overdue."""
+    return isinstance(event, Mapping) and event.get("screentest") == Reason.OVERDUE
+
+
+class Look:
+    """Counts what is overdue, for the alarm: nothing that is lost may stay unnoticed."""
+
+    NAMED: Final = 10
+    """Objects that the log names."""
+
+    def __init__(self, screener: Screener, telemetry: Telemetry) -> None:
+        self._screener = screener
+        self._telemetry = telemetry
+
+    def __call__(self, event: object, context: Context) -> dict[str, Any]:  # noqa: ARG002 - as all handlers
+        """The number, which is a metric as well.
+
+        Raises:
+            StoreUnavailable: the table did not answer.
+        """
+        self._telemetry.begin(getattr(context, "aws_request_id", None))
+        number, some = 0, []
+        for record in self._screener.table.overdue(self._screener.clock()):
+            if self._is_wanted(record):
+                number += 1
+                some += [record] if number <= self.NAMED else []
+        self._telemetry.overdue(some, number)
+        self._telemetry.flush()
+        return {"overdue": number}
+
+    def _is_wanted(self, record: Record) -> bool:
+        """Whether the routes still ask for it; a screening that none asks for is never decided."""
+        try:
+            return record.screening in self._screener.screenings(record.ref)
+        except ScreeningError:
+            return True
 
 
 def is_task(event: object) -> bool:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from screentest.screening.contract import Decision
@@ -52,6 +52,10 @@ class Table(Protocol):
 
     def get(self, key: Mapping[str, str]) -> Record | None:
         """Read consistently."""
+        ...
+
+    def overdue(self, now: float) -> Iterator[Record]:
+        """What is pending although no message is left to decide it."""
         ...
 
 

@@ -65,6 +65,24 @@ class Attribute(StrEnum):
 INDEX: Final = "by-verdict"
 """Partition key `verdict`, sort key `screened_at`, all attributes."""
 
+PENDING_INDEX: Final = "pending"
+"""Partition key `object`, sort key `lease_until`: only screenings without a verdict on their upload are in it, so that
+all of it is read at once. Its other attributes are `PENDING_ATTRIBUTES`."""
+
+PENDING_ATTRIBUTES: Final = (
+    Attribute.TRIGGER,
+    Attribute.ETAG,
+    Attribute.SIZE,
+    Attribute.LAST_MODIFIED,
+)
+
+DAY: Final = 86_400.0
+UPLOAD_LIFE: Final = 4 * DAY
+"""Seconds for which the queue of uploads keeps a message (template.yaml)."""
+
+BACKFILL_LIFE: Final = 14 * DAY
+"""The same for the backfill queue, which may be paused."""
+
 LEASE: Final = 75.0
 """Seconds; longer than the function's time-out of 60, so that a lease that has run out has no living owner."""
 
@@ -275,6 +293,12 @@ class Record:
     def crashed(self) -> bool:
         """Whether the last attempt ended without a verdict and without a cause. Also true of one that is running."""
         return self.lease is not None and self.lease.cause is None
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether it is pending although no message can be left that would decide it: the last attempt at it is longer
+        ago than its queue keeps a message."""
+        life = BACKFILL_LIFE if self.ref.trigger is Trigger.BACKFILL else UPLOAD_LIFE
+        return self.lease is not None and self.lease.until < now - life
 
     def last_cause(self) -> Cause:
         """Why the last attempt came to nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,15 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from screentest.screening.errors import StoreUnavailable
-from screentest.screening.records import VERSION, Attribute, Item, Record, key
+from screentest.screening.records import (
+    PENDING_INDEX,
+    UPLOAD_LIFE,
+    VERSION,
+    Attribute,
+    Item,
+    Record,
+    key,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -110,6 +118,33 @@ class VerdictTable:
         except (ClientError, BotoCoreError) as error:
             raise _unavailable(error) from error
         return Record.from_item(decode(answer["Item"])) if "Item" in answer else None
+
+    def overdue(self, now: float) -> Iterator[Record]:
+        """As `overdue`."""
+        try:
+            yield from overdue(self._client, self._name, now)
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(error) from error
+
+
+def overdue(client: DynamoDBClient, name: str, now: float) -> Iterator[Record]:
+    """Every screening that is pending although no message is left to decide it, as far as the index `pending` knows it,
+    eventually consistent. Botocore's errors are the caller's."""
+    arguments: dict[str, Any] = {}
+    while True:
+        answer = client.scan(
+            TableName=name,
+            IndexName=PENDING_INDEX,
+            FilterExpression="#lease_until < :before",
+            ExpressionAttributeNames={"#lease_until": Attribute.LEASE_UNTIL},
+            ExpressionAttributeValues=encode({":before": now - UPLOAD_LIFE}),
+            **arguments,
+        )
+        found = (Record.from_item(decode(item)) for item in answer["Items"])
+        yield from (record for record in found if record.is_overdue(now))
+        if "LastEvaluatedKey" not in answer:
+            return
+        arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
 def encode(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -162,6 +162,15 @@ class Telemetry:
         )
         self._count_screened(0, *triggers)
         self._count("Defects")
+
+    def overdue(self, records: Sequence[Record], number: int) -> None:
+        """So many screenings are pending although no message is left to decide them; `records` are some."""
+        self._count("Overdue", number)
+        if records:
+            named = [
+                {"bucket": r.ref.bucket, "key": r.ref.key, "version_id": r.ref.version_id} for r in records
+            ]
+            self._logger.warning("overdue", extra={"overdue": {"number": number, "some": named}})
 
     def note(self, text: str, **fields: Any) -> None:
         """Anything else that an operator should know."""
