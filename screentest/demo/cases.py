@@ -6,18 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from screentest.screening.routes import Routes
+
 EMO, EMOJI, ANIMATE_ANYONE = "emo-detect-v1", "emoji-detect-v1", "animate-anyone-detect-gen2"
 LIVEPORTRAIT, WAN_S2V = "liveportrait-detect", "wan2.2-s2v-detect"
 
-# The default routes: each prefix names one screening.
 PREFIXES: dict[tuple[str, str | None], str] = {
-    (EMO, "1:1"): "emo/1x1/",
-    (EMO, "3:4"): "emo/3x4/",
-    (EMOJI, None): "emoji/",
-    (ANIMATE_ANYONE, None): "animate-anyone/",
-    (LIVEPORTRAIT, None): "liveportrait/",
-    (WAN_S2V, None): "wan2.2-s2v/",
+    (screening.model, screening.ratio): route.prefix
+    for route in Routes.DEFAULT.rules
+    for screening in route.screenings
 }
+"""Where to put a picture for one screening."""
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 

@@ -199,7 +199,7 @@ class DetectionApi:
     def _answer(self, request: Request, request_id: str, trace: _Trace) -> tuple[int, _Json | bytes]:
         path = request.path.removesuffix("/")
         if path == PAGE and request.method in {"GET", "HEAD"}:
-            return 200, _PAGE.read_bytes()
+            return 200, _PAGE.read_bytes().replace(b"OPTIONS", _options(self._offered))
         if path == PICTURES:
             self._authorise(request)
             if request.method != "POST":
@@ -432,6 +432,18 @@ _NAMED_PICTURE = re.compile(
 _MAX_PART_HEAD = 4096
 _PAGE = Path(__file__).with_name("page.html")
 _NONCE = b"NONCE"
+
+
+def _options(models: Iterable[ModelSpec]) -> bytes:
+    """What the page offers: each detector, with each ratio where it has several. Names need no escaping."""
+    choices = [
+        (f"{model.name}&amp;ratio={ratio}", f"{model.name} {ratio}")
+        if len(model.ratios) > 1
+        else (model.name,) * 2
+        for model in models
+        for ratio in model.ratios
+    ]
+    return "\n      ".join(f'<option value="{value}">{text}</option>' for value, text in choices).encode()
 
 
 def _failure(code: str, text: str, request_id: str) -> _Json:

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from screentest.detection import models
 from screentest.detection.boxes import ExtendedBox, Rectangle, Square
@@ -78,6 +79,12 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 CodeName = Annotated[str, Field(pattern=r"^InvalidFile\.[A-Za-z0-9]{1,50}$")]
 
 
+def _known_form(name: str) -> str:
+    if name not in WIRES:
+        raise PydanticCustomError("form", "Input should be {forms}", {"forms": " or ".join(map(repr, WIRES))})
+    return name
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
@@ -127,8 +134,9 @@ class Profile(_Strict):
 
     name: Name = Field(description="Of the model, as requests and routes name it.")
     follows: Text | None = Field(default=None, description="The public page whose requirements these are.")
-    answers: Literal["emo", "emoji", "animate-anyone", "liveportrait", "wan2.2-s2v"] = Field(
-        description="The form of its answers: those of emo and emoji have boxes."
+    answers: Annotated[str, AfterValidator(_known_form)] = Field(
+        description="The form of its answers: those of emo and emoji have boxes.",
+        json_schema_extra={"enum": list(WIRES)},
     )
     framing: Literal["head", "half body", "whole figure", "any"] = Field(
         description="How much of the person must be in the frame."

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Literal, get_args
 
 from screentest.screening.families import family_of
+from screentest.screening.reasons import of_models
 
 Language = Literal["en", "zh", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -101,7 +102,7 @@ def explain(code: str | None, model: str, lang: str = "en", *, ratio: str | None
 @cache
 def _words(lang: str) -> dict[str, tuple[str, str]]:
     words: dict[str, tuple[str, str]] = importlib.import_module(f"{__name__}.{lang}").WORDS
-    return words
+    return words | {key: languages[lang] for key, languages in of_models.WORDS.items()}
 
 
 def _lineage(code: str) -> list[str]:

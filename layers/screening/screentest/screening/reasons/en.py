@@ -11,16 +11,6 @@ WORDS: dict[str, tuple[str, str]] = {
         "Choose a photo of one real person who looks towards the camera, with the whole face in view and "
         "large enough to see the features. Animals, toys and drawings do not count.",
     ),
-    "InvalidFile.NoHuman liveportrait": (
-        "No face was found that is large, frontal and in full view",
-        "Choose a photo of a real person who looks towards the camera, with the face large in the picture and "
-        "nothing in front of it: no mask, hand or sunglasses.",
-    ),
-    "InvalidFile.NoHuman wan2.2-s2v": (
-        "No person with a visible face was found",
-        "Choose a picture of one person who looks towards the camera, with the whole face in view and large "
-        "enough to see the features.",
-    ),
     "InvalidFile.MultiHuman": (
         "More than one person is in the picture",
         "Choose a photo with one person only, or crop the others out of the frame, people in the "
@@ -36,15 +26,6 @@ WORDS: dict[str, tuple[str, str]] = {
         "Use a picture whose sides are all between 400 and 7000 pixels. Enlarging a small one does not "
         "help: take the original, or a new photo.",
     ),
-    "InvalidFile.Resolution animate-anyone": (
-        "The picture has too few or too many pixels",
-        "Use a picture whose sides are all more than 224 and less than 4096 pixels. Scale a larger one down"
-        "; for a smaller one take the original, or a new photo.",
-    ),
-    "InvalidFile.Resolution liveportrait": (
-        "The picture has too many pixels",
-        "Scale the picture down so that its longest side has at most 4096 pixels.",
-    ),
     "InvalidFile.Value": (
         "The picture is too dark or too blurred",
         "Take the photo in even light that falls on the face, hold the camera still and focus on the eyes.",
@@ -58,42 +39,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "Show the whole face: no mask, sunglasses, hand, cup, microphone or hair across it, and nothing "
         "cut off by the edge of the picture. Clear glasses are fine.",
     ),
-    "InvalidFile.FullFace emoji": (
-        "The face is covered, or a hand is close to it",
-        "Show the whole face, with no mask, sunglasses or hair across it, and keep hands and objects well "
-        "away from the head. Clear glasses are fine.",
-    ),
     "InvalidFile.FacePose": (
         "The head is turned or tilted too far",
         "Look straight into the camera with the head upright. Both eyes should be equally well in view.",
-    ),
-    "InvalidFile.FacePose emoji": (
-        "Head turned or tilted, or the expression too strong",
-        "Look straight into the camera with the head upright and a calm face: a light smile is fine, a "
-        "wide-open mouth, a tongue or a grimace is not.",
-    ),
-    "InvalidFile.FacePose animate-anyone": (
-        "The face is hidden, or turned or tilted too far",
-        "Face the camera with the head upright and the whole face in view: no mask, and no hand or object "
-        "in front of it.",
     ),
     "InvalidFile.FullBody": (
         "The person is cut off by the edge of the picture",
         "Choose a photo with room around the whole head. For the ratio 3:4 everything above the hips must "
         "be in the picture as well.",
-    ),
-    "InvalidFile.FullBody emo 1:1": (
-        "The head is cut off by the edge of the picture",
-        "Choose a photo that shows the whole head from the hair to the chin, with some room around it.",
-    ),
-    "InvalidFile.FullBody emo 3:4": (
-        "The upper body is not fully in the picture",
-        "Choose a photo that shows everything from the top of the head down to the hips, or screen this "
-        "one with the ratio 1:1, which needs the head only.",
-    ),
-    "InvalidFile.FullBody emoji": (
-        "The head is cut off by the edge of the picture",
-        "Choose a photo that shows the whole head from the hair to the chin, with some room around it.",
     ),
     "InvalidFile.Content": (
         "There is nobody in the picture, or more than one person",
