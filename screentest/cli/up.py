@@ -17,13 +17,24 @@ def up(
     page_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Of the page.", show_default="a free one")
     ] = 0,
+    upload_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Of the upload API.", show_default="a free one")
+    ] = 0,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN",
+            show_default="port 8080 of localhost",
+            help="An origin whose pages may use the upload API. May be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Run the local stack until Ctrl-C."""
     from screentest.stack import StackError
-    from screentest.stack.up import run
+    from screentest.stack.up import ORIGINS, run
 
     try:
-        run(port=port, page_port=page_port)
+        run(port=port, page_port=page_port, upload_port=upload_port, origins=cors_origin or ORIGINS)
     except StackError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error

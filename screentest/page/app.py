@@ -17,13 +17,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from screentest.aws import AwsError
 from screentest.page import verdicts
-from screentest.page.choices import Choice, offered
 from screentest.reports.drawing import thumbnail
 from screentest.reports.marks import marks
 from screentest.reports.measuring import measure
+from screentest.screening.choices import Choice, offered
+from screentest.screening.errors import StoreUnavailable
 from screentest.screening.models import Screening
 from screentest.screening.reasons import deciding
 from screentest.screening.routes import Routes
+
+FOLDER = "page/"
+"""Where uploads lie below a route's prefix, so that they can be told from everything else, and removed."""
 
 MAX_UPLOAD = 20_000_000
 """Bytes; twice what the detectors' documents allow, so that a picture that is too large can be tried as well."""
@@ -103,7 +107,7 @@ class Page:
     _measuring: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._choices = offered(self.routes)
+        self._choices = offered(self.routes, FOLDER)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; never raises."""
@@ -114,7 +118,7 @@ class Page:
         except ClientError as error:
             status = HTTPStatus.NOT_FOUND if _missing(error) else HTTPStatus.BAD_GATEWAY
             answer = _json({"error": str(error)}, status)
-        except (AwsError, BotoCoreError) as error:
+        except (AwsError, BotoCoreError, StoreUnavailable) as error:
             answer = _json({"error": f"the local AWS does not answer: {error}"}, HTTPStatus.BAD_GATEWAY)
         start_response(
             f"{answer.status.value} {answer.status.phrase}",
@@ -134,7 +138,7 @@ class Page:
     def allow_uploads_from(self, origin: str) -> None:
         """Let pages of that origin read what S3 answers to their uploads: the version that was written.
 
-        Replaces the bucket's cross-origin rules, which the template leaves empty.
+        Other cross-origin rules of the bucket stay.
         """
         rule = {
             "AllowedOrigins": [origin],
@@ -142,7 +146,13 @@ class Page:
             "AllowedHeaders": ["*"],
             "ExposeHeaders": ["ETag", "x-amz-version-id"],
         }
-        self.s3.put_bucket_cors(Bucket=self.bucket, CORSConfiguration={"CORSRules": [rule]})
+        try:
+            rules = self.s3.get_bucket_cors(Bucket=self.bucket)["CORSRules"]
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "NoSuchCORSConfiguration":
+                raise
+            rules = []
+        self.s3.put_bucket_cors(Bucket=self.bucket, CORSConfiguration={"CORSRules": [*rules, rule]})
 
     def _policy(self) -> str:
         parts = urlsplit(self.s3.meta.endpoint_url)
@@ -203,7 +213,7 @@ class Page:
         if type(number) is not int or not 0 <= number < len(self._choices):
             raise _Refused(HTTPStatus.BAD_REQUEST, "choose one of the models that are offered")
         choice = self._choices[number]
-        key = choice.key(name)
+        key = choice.key(FOLDER, name)
         if FORM_VARIABLE in key:
             raise _Refused(HTTPStatus.CONFLICT, f"S3 puts another name for {FORM_VARIABLE}: rename the file")
         if self.routes.screenings(key) != choice.screenings:

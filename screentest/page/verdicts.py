@@ -6,8 +6,8 @@ from typing import Any
 
 from screentest.screening.models import Verdict
 from screentest.screening.reasons import LANGUAGES, explain
-from screentest.screening.records import Attribute, Record
-from screentest.screening.table import decode
+from screentest.screening.records import Record
+from screentest.screening.table import VerdictTable
 from screentest.verdicts.query import Question, VerdictReader
 
 
@@ -48,14 +48,7 @@ def shown(record: Record) -> dict[str, Any]:
 
 def of_object(dynamodb: Any, table: str, uri: str, version: str | None) -> list[dict[str, Any]]:
     """The screenings of one version of one object, decided or not."""
-    pages = dynamodb.get_paginator("query").paginate(
-        TableName=table,
-        KeyConditionExpression="#o = :o",
-        ExpressionAttributeNames={"#o": Attribute.OBJECT},
-        ExpressionAttributeValues={":o": {"S": uri}},
-        ConsistentRead=True,
-    )
-    records = (Record.from_item(decode(item)) for page in pages for item in page["Items"])
+    records = VerdictTable(dynamodb, table).of_object(uri)
     return [shown(record) for record in records if version in (None, record.ref.version_id)]
 
 

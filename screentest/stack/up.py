@@ -7,15 +7,19 @@ import shlex
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from screentest.page import serve
 from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalStack, StackError
+from screentest.stack.function_url import FunctionUrl
 
 RECORD = Path("build/up.json")
 CHECK_SECONDS = 0.5
+ORIGINS = ("http://localhost:8080", "http://127.0.0.1:8080")
+"""Pages that may use the upload API unless others are named: `python3 -m http.server 8080` in their folder."""
 
 
 class Stopped(BaseException):
@@ -66,6 +70,11 @@ def commands(stack: LocalStack) -> list[str]:
     ]
 
 
+def upload_api(stack: LocalStack, *, port: int = 0) -> FunctionUrl:
+    """The stack's upload API on loopback."""
+    return FunctionUrl(stack.client("lambda"), stack.deployment.resources["UploadFunction"], port=port)
+
+
 def check_port(port: int, option: str) -> None:
     """Whether a port that was asked for can be had; 0 always can.
 
@@ -89,33 +98,54 @@ def box(*lines: str) -> str:
     return "\n".join((f"┌{edge}┐", *(f"│ {line:<{width}} │" for line in lines), f"└{edge}┘"))
 
 
-def run(record: Path = RECORD, *, port: int = 0, page_port: int = 0) -> None:
+def run(
+    record: Path = RECORD,
+    *,
+    port: int = 0,
+    page_port: int = 0,
+    upload_port: int = 0,
+    origins: Sequence[str] = ORIGINS,
+) -> None:
     """Deploy the stack, print where it is, and wait for a signal.
 
     Args:
         record: file for endpoint, region, page and outputs as JSON; it exists while the stack does.
         port: of the local AWS; 0 lets the system choose.
         page_port: of the page; 0 lets the system choose.
+        upload_port: of the upload API; 0 lets the system choose.
+        origins: whose pages may use it.
 
     Raises:
         StackError: it could not be started, or the local AWS ended by itself.
     """
     check_port(port, "--port")
     check_port(page_port, "--page-port")
+    check_port(upload_port, "--upload-port")
+    parameters = {"UploadApi": "key", "UploadApiOrigins": ",".join(origins)}
     _stop_on_signals()
     try:
-        with LocalStack(port=port) as stack, serve(stack, port=page_port) as page:
+        with (
+            LocalStack(port=port, parameters=parameters) as stack,
+            serve(stack, port=page_port) as page,
+            upload_api(stack, port=upload_port) as uploads,
+        ):
+            # The local AWS keeps the function's URL, and does not answer there.
+            outputs = stack.outputs | {"UploadApiUrl": uploads.url}
             print(f"local AWS    {stack.endpoint_url}   region {REGION}, keys {ACCESS_KEY}/{SECRET_KEY}")
-            for name, value in stack.outputs.items():
+            for name, value in outputs.items():
                 print(f"{name:<20} {value}")
             print("\nTry, in another shell:")
             print("\n".join(f"  {command}" for command in commands(stack)))
+            print(
+                "  aws secretsmanager get-secret-value --query SecretString --output text --secret-id "
+                f"{outputs['UploadApiKeySecretArn']}  # the key of the upload API"
+            )
             print("\nand with the same export:\n  screentest verdicts\n  screentest report")
             said = {
                 "endpoint_url": stack.endpoint_url,
                 "region": REGION,
                 "page_url": page.url,
-                "outputs": stack.outputs,
+                "outputs": outputs,
             }
             record.parent.mkdir(parents=True, exist_ok=True)
             record.write_text(json.dumps(said, indent=2) + "\n")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from screentest.page import PageServer
 from screentest.page.app import MAX_UPLOAD, Page, _Refused
-from screentest.page.choices import offered
+from screentest.screening.choices import offered
 from screentest.screening.models import Screening
 from screentest.screening.routes import Route, Routes
 
@@ -190,10 +190,10 @@ def test_only_routes_that_a_new_key_can_reach_are_offered() -> None:
     routes = Routes(
         (Route("a/", emo, suffix=".PNG"), Route("a/", emoji), Route("a/page/", emo), Route("b/", emoji))
     )
-    choices = offered(routes)
+    choices = offered(routes, "page/")
     assert [(choice.prefix, choice.suffix) for choice in choices] == [("a/", ".PNG"), ("a/", ""), ("b/", "")]
     for choice in choices:
-        assert routes.screenings(choice.key("x.jpg")) == choice.screenings
+        assert routes.screenings(choice.key("page/", "x.jpg")) == choice.screenings
     page = Page(s3=None, dynamodb=None, bucket="b", table="t", routes=routes)
     body = json.dumps({"name": "x.png", "type": "image/png", "choice": 1}).encode()
     environ = {

@@ -27,6 +27,8 @@ EVERYTHING = {
     "BlockUnscreenedReads": "true",
     "ReviewerRoleArns": "arn:aws:iam::123456789012:role/reviewer",
     "DetectionApi": "key",
+    "UploadApi": "key",
+    "UploadApiOrigins": "https://pages.example",
     "KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef",
 }
 """Every option switched on that can be together with the others."""

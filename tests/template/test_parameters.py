@@ -89,6 +89,22 @@ def _url(stack: LocalStack) -> object:
     return stack.client("lambda").get_function_url_config(FunctionName=name, Qualifier="live")["AuthType"]
 
 
+def _upload_url(stack: LocalStack) -> object:
+    if "UploadFunction" not in stack.deployment.resources:
+        return None
+    name = stack.deployment.resources["UploadFunction"]
+    return stack.client("lambda").get_function_url_config(FunctionName=name)["AuthType"]
+
+
+def _cors(stack: LocalStack) -> object:
+    s3 = stack.client("s3")
+    try:
+        (rule,) = s3.get_bucket_cors(Bucket=stack.outputs["UploadBucketName"])["CORSRules"]
+    except s3.exceptions.ClientError:
+        return None
+    return rule["AllowedOrigins"]
+
+
 def _pipes(stack: LocalStack) -> object:
     return len(stack.client("pipes").list_pipes()["Pipes"])
 
@@ -156,6 +172,13 @@ CASES: list[tuple[dict[str, str], Callable[[LocalStack], object], object, object
     ),
     ({"DetectionApi": "iam"}, _url, None, "AWS_IAM"),
     ({"DetectionApi": "key"}, _url, None, "NONE"),
+    ({"UploadApi": "key"}, _upload_url, None, "NONE"),
+    (
+        {"UploadApiOrigins": "https://a.example,http://localhost:8080"},
+        _cors,
+        None,
+        ["https://a.example", "http://localhost:8080"],
+    ),
     ({"KmsKeyArn": KEY}, _key, None, KEY),
     ({"LogRetentionDays": "7"}, _logs, [30], [7]),
     # Last: the bucket that the stack made stays behind, and the stack makes another one when it is asked to.

@@ -395,6 +395,7 @@ def test_roles_are_assumed_by_the_service_they_are_for(template: dict[str, Any])
         "ScreenFunctionRole": "lambda.amazonaws.com",
         "BackfillFunctionRole": "lambda.amazonaws.com",
         "ApiFunctionRole": "lambda.amazonaws.com",
+        "UploadFunctionRole": "lambda.amazonaws.com",
         "BatchOperationsRole": "batchoperations.s3.amazonaws.com",
         "VerdictPipeRole": "pipes.amazonaws.com",
     }

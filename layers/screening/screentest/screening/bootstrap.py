@@ -25,7 +25,7 @@ from screentest.screening.ports import Detector
 from screentest.screening.presign import Signer
 from screentest.screening.queue import UploadQueue
 from screentest.screening.screen import Screener
-from screentest.screening.settings import SELF_HOSTED, Settings
+from screentest.screening.settings import SELF_HOSTED, AwsSettings, Settings
 from screentest.screening.table import VerdictTable
 from screentest.screening.telemetry import Telemetry
 from screentest.screening.topic import Topic
@@ -56,7 +56,7 @@ def private_hosts(settings: Settings) -> tuple[tuple[str, int], ...]:
 class Aws:
     """Clients over one session, made when first asked for."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: AwsSettings) -> None:
         session = session_of(settings)
         at = settings.aws_endpoint_url
         self.s3 = once(lambda: session.client("s3", config=s3_config(at), endpoint_url=at))
@@ -169,7 +169,7 @@ def remote(settings: Settings) -> DetectionClient:
     return DetectionClient(settings.detector, api_key=secret(arn, settings) if arn else None)
 
 
-def secret(arn: str, settings: Settings) -> Callable[[bool], str | None]:
+def secret(arn: str, settings: AwsSettings) -> Callable[[bool], str | None]:
     """The key in Secrets Manager: kept for five minutes, and read anew when a server refuses it.
 
     Reading it raises `ConfigurationError` where the secret is missing, refused or cannot be decrypted, and
@@ -207,9 +207,7 @@ def _unreadable_secret(cause: BaseException | None) -> ScreeningError:
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
     if status >= 500 or "Thrott" in code or "TooManyRequests" in code or code in _SECRET_TRANSIENT:
         return StoreUnavailable(f"Secrets Manager did not answer: {code}")
-    return ConfigurationError(
-        f"the secret of the detector's key cannot be read: {code}", code=UNREADABLE_SECRET
-    )
+    return ConfigurationError(f"the secret of the key cannot be read: {code}", code=UNREADABLE_SECRET)
 
 
 def failing(error: Exception, telemetry: Telemetry | None = None) -> Callable[[Any, Context], dict[str, Any]]:
@@ -269,7 +267,7 @@ class _ServiceModels(Loader):
         return ["dynamodb", "s3", "secretsmanager", "sns", "sqs"]
 
 
-def session_of(settings: Settings) -> boto3.Session:
+def session_of(settings: AwsSettings) -> boto3.Session:
     """A session whose clients read their models in the fast way."""
     core = botocore.session.get_session()
     core.register_component("data_loader", _ServiceModels())

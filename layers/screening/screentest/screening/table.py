@@ -111,6 +111,20 @@ class VerdictTable:
             raise _unavailable(error) from error
         return True
 
+    def of_object(self, uri: str) -> list[Record]:
+        """Every screening of every version of the object at `s3://BUCKET/KEY`, as of now."""
+        try:
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._name,
+                KeyConditionExpression="#object = :object",
+                ExpressionAttributeNames={"#object": Attribute.OBJECT},
+                ExpressionAttributeValues={":object": {"S": uri}},
+                ConsistentRead=True,
+            )
+            return [Record.from_item(decode(item)) for page in pages for item in page["Items"]]
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(error) from error
+
     def get(self, key: Mapping[str, str]) -> Record | None:
         """The record as of now."""
         try:
