@@ -22,6 +22,8 @@ FILES = (
     "movenet_multipose_fitted.tflite",
     "scene_heads.npz",
     "face_blur.npz",
+    "efficientnet_lite0_features.tflite",
+    "held_head.npz",
     "palm_detection_full.tflite",
     "hand_landmark_full.tflite",
     "pose_detection.tflite",

@@ -35,9 +35,21 @@ _COVERED = {"mask": _LOWER, "sunglasses": _EYES, "object over face": _OVAL}
 
 _POSE_RULES = frozenset({"head turned", "head tilted", "head lying", "head nodding"})
 _BODY_RULES = frozenset(
-    {"hips outside", "body side-on", "seated", "legs cut", "body cut", "feet outside", "shoulders outside"}
+    {
+        "chest crop",
+        "hips outside",
+        "body side-on",
+        "seated",
+        "legs cut",
+        "body cut",
+        "large thing held",
+        "feet outside",
+        "shoulders outside",
+    }
 )
-_BELOW = frozenset({"hips outside", "legs cut", "body cut", "feet outside", "shoulders outside"})
+_BELOW = frozenset(
+    {"chest crop", "hips outside", "legs cut", "body cut", "feet outside", "shoulders outside"}
+)
 """Rules that fail because the picture ends too early."""
 _OF_THE_FACE = frozenset(
     {

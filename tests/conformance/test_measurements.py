@@ -46,6 +46,7 @@ TOLERANCES = {
     "body_yaw": 6.0,
     "side_on": 0.2,
     "seated": 0.2,
+    "held": 0.2,
     "torso_share": 0.08,
 }
 

@@ -206,7 +206,8 @@ PICTURES: dict[str, tuple[Callable[[], Image.Image], ModelSpec, str]] = {
     ),
     "head nodding": (lambda: _turned(bust(), pitch=45), EMO, "1:1"),
     "head cut": (lambda: pictures.waist_up().crop((455, 0, 910, 1137)), EMO, "1:1"),
-    "hips outside": (bust, EMO, "3:4"),
+    "chest crop": (bust, EMO, "3:4"),
+    "hips outside": (lambda: pictures.waist_up().crop((0, 0, 910, 1000)), EMO, "3:4"),
     "hand near face": (lambda: _with_hand((400, 250), 60), EMOJI, "1:1"),
     "exaggerated expression": (shouting, EMOJI, "1:1"),
     "nobody or several": (pictures.two_people, ANIMATE_ANYONE, "1:1"),
@@ -214,5 +215,13 @@ PICTURES: dict[str, tuple[Callable[[], Image.Image], ModelSpec, str]] = {
     "seated": (seated, ANIMATE_ANYONE, "1:1"),
     "legs cut": (lambda: standing(0.82), ANIMATE_ANYONE, "1:1"),
     "body cut": (bust, ANIMATE_ANYONE, "1:1"),
+    "large thing held": (
+        lambda: _paint(pictures.waist_up(), (225, 110, 40), _ellipse(490, 860, 420, 420)),
+        ANIMATE_ANYONE,
+        "1:1",
+    ),
 }
 """By rule: what makes the picture, and the detector and ratio that see it."""
+
+IMPLIED = {"chest crop": {"hips outside"}}
+"""Rules that fail wherever another does, after it."""

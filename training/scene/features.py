@@ -1,10 +1,10 @@
 """Step 1: MoveNet's pooled features of the labelled portraits, of variants that show the same, and of composites.
 
-    python training/scene/features.py --portraits FOLDER --work FOLDER
+    python training/scene/features.py --portraits FOLDER [FOLDER ...] --work FOLDER
 
 Variants are mirrored, slightly cut, and lit otherwise: what a picture shows stays what it was. Composites put a second
 person beside, at the edge, or behind the first (`several`), or something that is no person there (not `several`).
-About two minutes on two cores.
+About four minutes on two cores.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ def examine(task: tuple[int, dict[str, Any], Path]) -> dict[str, Any]:
     subject = evidence.subject
     alone = subject.visible and subject.body is not None and record["people"] == 1
     return {
+        "id": record["id"],
         "repo": record["repo"],
         "tags": record["tags"],
         "path": path,
@@ -163,7 +164,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--portraits", type=Path, required=True)
+    parser.add_argument("--portraits", type=Path, nargs="+", required=True)
     parser.add_argument("--work", type=Path, required=True)
     options = parser.parse_args()
     tasks = [(n, record, path) for n, (record, path) in enumerate(portraits.working(options.portraits))]
@@ -175,6 +176,7 @@ def main() -> None:
     nan = float("nan")
     np.savez_compressed(
         options.work / "scene.npz",
+        ids=np.array([k["id"] for k in known]),
         repos=np.array([k["repo"] for k in known]),
         tags=np.array([" ".join(k["tags"]) for k in known]),
         features=np.stack([k["features"] for k in known]),

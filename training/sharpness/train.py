@@ -196,7 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--portraits", type=Path, required=True)
+    parser.add_argument("--portraits", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, default=Path("face_blur.npz"))
     options = parser.parse_args()
     with ProcessPoolExecutor() as pool:

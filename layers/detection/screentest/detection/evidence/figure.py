@@ -8,6 +8,7 @@ import numpy as np
 
 from screentest.detection import thresholds as t
 from screentest.detection.evidence.measurement import Room, measured
+from screentest.detection.evidence.subject import Subject
 from screentest.detection.lazy import lazy
 from screentest.detection.vision import bodies, poses
 from screentest.detection.vision.crops import Points, Region
@@ -21,8 +22,47 @@ _POSE_KNEES = [poses.LEFT_KNEE, poses.RIGHT_KNEE]
 _POSE_HIPS = [poses.LEFT_HIP, poses.RIGHT_HIP]
 
 
+def person_region(subject: Subject, size: tuple[int, int]) -> Region:
+    """The smallest square about the main person's face and what MoveNet sees of the body, and a little more; the whole
+    picture where there is neither."""
+    face, body = subject.face, subject.body
+    corners = [] if body is None else [*body.points[body.scores > t.KEYPOINT_FAINT]]
+    if face is not None:
+        x, (_, top, _, bottom) = face.centre[0], face.box
+        side = max(face.width, face.height)
+        corners += [(x - 1.6 * side, top - 0.6 * side), (x + 1.6 * side, bottom + 0.5 * side)]
+    if len(corners) < 2:
+        return Region(size[0] / 2, size[1] / 2, float(max(size)))
+    points = np.clip(np.array(corners), 0, size)
+    low, high = points.min(0), points.max(0)
+    x, y = (low + high) / 2
+    return Region(float(x), float(y), t.PERSON_REGION * max(float((high - low).max()), 1.0))
+
+
+def torso_region(subject: Subject, size: tuple[int, int]) -> Region:
+    """A square of five face sizes below the main face, moved up where the frame ends above its middle."""
+    face, body = subject.face, subject.body
+    if face is None:
+        person = person_region(subject, size)
+        return Region(person.x, person.y, t.TORSO_IN_PERSON * person.side)
+    side = max(face.width, face.height)
+    x, y = face.centre[0], face.box[3] + t.TORSO_BELOW * side
+    if body is not None:
+        shoulders = float(body.points[[bodies.LEFT_SHOULDER, bodies.RIGHT_SHOULDER], 0].mean())
+        x += min(max(shoulders - x, -side), side) / 2
+    return Region(x, min(y, size[1] - t.TORSO_SHOWN * t.TORSO_REGION * side), t.TORSO_REGION * side)
+
+
 class Figure(Room):
     """Torso, hips and legs."""
+
+    @measured(frame="main person")
+    def held(self) -> float:
+        """Probability that something large is held (an instrument, a ball, a bag): how person and torso look."""
+        image, size = self.picture.image, self.picture.size
+        person = self.networks.appearance(image, person_region(self.subject, size))
+        torso = self.networks.appearance(image, torso_region(self.subject, size))
+        return probability(self.networks.held(person, torso))
 
     @lazy
     def pose(self) -> Pose | None:
@@ -54,12 +94,12 @@ class Figure(Room):
 
     @measured("face sizes", frame="lower edge of the picture")
     def hips_depth(self) -> float:
-        """How far the frame reaches below the face where MoveNet sees at least faint hips, else 0.
+        """How far the frame reaches below the face where MoveNet sees hips, however faintly, else 0.
 
         An empty wall below a bust is no body.
         """
         body = self.subject.body
-        if body is None or float(body.scores[_HIPS].max()) < t.HIPS_FAINT:
+        if body is None or float(body.scores[_HIPS].max()) < t.HIPS_GUESSED:
             return 0.0
         return self.room_below_face
 

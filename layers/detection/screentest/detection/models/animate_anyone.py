@@ -34,8 +34,8 @@ WIRE = Wire(
     body_style=True,
 )
 
-# The order of the documents' table of reasons, face before body: most of what is wrong with a body can be told from the
-# face already, and the body pose costs the most.
+# Plain faults first, then what the labels leave partly open (tilts, crops at the chest, sunglasses): of several faults
+# the plainer one is named.
 BODY = Framing(
     "1:1",
     (
@@ -44,17 +44,18 @@ BODY = Framing(
         rule.BACK.answering(Code.BODY_POSE),
         rule.HIDDEN.answering(Code.FACE_POSE),
         rule.TURNED,
-        rule.TILTED,
-        rule.CUT.answering(Code.FACE_POSE),
         rule.MASK.answering(Code.FACE_POSE),
-        rule.SUNGLASSES.answering(Code.FACE_POSE),
-        rule.OBJECT.answering(Code.FACE_POSE),
         rule.HAND_OVER_FACE.answering(Code.FACE_POSE),
         rule.LARGE.answering(Code.BODY_POSE),
         rule.SIDE_ON,
         rule.SEATED,
         rule.LEGS_CUT,
+        rule.OBJECT.answering(Code.FACE_POSE),
+        rule.CUT.answering(Code.FACE_POSE),
+        rule.HELD,
+        rule.TILTED,
         rule.BODY_CUT,
+        rule.SUNGLASSES.answering(Code.FACE_POSE),
     ),
 )
 

@@ -71,21 +71,23 @@ HALF_BODY = Framing(
     (
         rule.NOBODY,
         rule.SEVERAL,
+        rule.DARK,
+        rule.LYING,
+        # What shows a chest at most is plainly no half body, whatever else is open about the face. Whether a frame
+        # that reaches further shows the hips is asked after the other faults, as crops at the waist are open.
+        rule.CHEST,
         rule.SMALL.limited(at_least=t.FACE_SHARE_MIN_HALF_BODY),
         rule.LARGE,
-        rule.DARK,
-        rule.TILTED,
-        # A body that is cut is a plainer fault than a soft or half turned face; only below an upright one is it
-        # measured.
-        rule.HIPS,
-        rule.SOFT,
         rule.BACK,
         rule.HIDDEN,
         rule.MASK,
         rule.SUNGLASSES,
-        rule.OBJECT,
         rule.HAND_OVER_FACE,
+        rule.OBJECT,
+        rule.SOFT,
         rule.TURNED,
+        rule.TILTED,
+        rule.HIPS,
         rule.NODDING,
         rule.CUT,
     ),

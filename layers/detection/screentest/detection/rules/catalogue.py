@@ -221,12 +221,21 @@ HIPS = Rule(
     at_least=t.HIPS_DEPTH_MIN,
     applies=FACE_VISIBLE,
 )
+CHEST = Rule(
+    "chest crop",
+    "the body is in the frame down to below the chest",
+    "room_below_face",
+    Code.FULL_BODY,
+    "half of the chest crops read 0.9 to 1.5, hips inside 2.2 and more; waists, which are open, mostly 1.9 and more",
+    at_least=t.CHEST_DEPTH_MIN,
+    applies=FACE_VISIBLE,
+)
 SIDE_ON = Rule(
     "body side-on",
     "the body is roughly frontal",
     "side_on",
     Code.BODY_POSE,
-    "good pictures up to 0.77 by weights that had not seen their source; most side views turn the head as well",
+    "good pictures up to 0.43 by weights that had not seen their source; most side views turn the head as well",
     at_most=t.SIDE_MAX,
     applies=PERSON,
 )
@@ -235,7 +244,7 @@ SEATED = Rule(
     "the person stands",
     "seated",
     Code.BODY_POSE,
-    "good pictures up to 0.34 by weights that had not seen their source, sitting 0.97 and more",
+    "by weights that had not seen their source good pictures up to 0.54, sitting 0.68 and more but for two",
     at_most=t.SEATED_MAX,
     applies=PERSON,
 )
@@ -255,6 +264,15 @@ BODY_CUT = Rule(
     Code.BODY_POSE,
     "waist 0.75 and more, chest is left open, close-ups 0",
     at_least=t.TORSO_SHARE_MIN,
+    applies=PERSON,
+)
+HELD = Rule(
+    "large thing held",
+    "nothing large is held",
+    "held",
+    Code.BODY_POSE,
+    "by weights that had not seen their source",
+    at_most=t.HELD_MAX,
     applies=PERSON,
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from screentest.detection.lazy import lazy
+from screentest.detection.vision.appearance import Appearance, HeldHead
 from screentest.detection.vision.blendshapes import Blendshapes
 from screentest.detection.vision.blur import BlurNet
 from screentest.detection.vision.bodies import BodyDetector
@@ -56,6 +57,16 @@ class Networks:
     def scene(self) -> SceneHeads:
         """What the picture shows as a whole."""
         return SceneHeads()
+
+    @lazy
+    def appearance(self) -> Appearance:
+        """How a part of a picture looks."""
+        return Appearance()
+
+    @lazy
+    def held(self) -> HeldHead:
+        """Whether something large is held, by the appearance of a person."""
+        return HeldHead()
 
     @lazy
     def blur(self) -> BlurNet:

@@ -1,0 +1,46 @@
+"""How a part of a picture looks: EfficientNet-Lite0, which was trained to name a thousand kinds of things, without its
+last layer; and one linear layer of our own over what it sees of a person (training/held).
+
+Pose networks see people only: what somebody holds is in features like these.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from screentest.detection.errors import WeightsMissing
+from screentest.detection.vision.crops import Region, cut
+from screentest.detection.vision.runtime import WEIGHTS, Array, Network
+
+_SIZE = 224
+
+
+class Appearance:
+    """The network."""
+
+    def __init__(self) -> None:
+        self._network = Network("efficientnet_lite0_features.tflite")
+
+    def __call__(self, image: Image.Image, region: Region) -> Array:
+        """Features of `region` of `image`, `(2560,)`: mean, then maximum of each of 1280 channels."""
+        pixels = cut(image, region, _SIZE, replicate=False)
+        features: Array = self._network(pixels[None].astype(np.float32))[0][0]
+        return features
+
+
+class HeldHead:
+    """The layer."""
+
+    def __init__(self) -> None:
+        path = WEIGHTS / "held_head.npz"
+        if not path.is_file():
+            raise WeightsMissing(path)
+        with np.load(path) as data:
+            self._weights: Array = data["weights"].astype(np.float32)
+            self._bias = float(data["bias"])
+
+    def __call__(self, person: Array, torso: Array) -> float:
+        """Log-odds, at even chances before the picture is seen, that something large is held, by the features of the
+        whole person and of the torso."""
+        return float(self._weights @ np.concatenate([person, torso])) + self._bias
