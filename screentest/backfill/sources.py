@@ -211,14 +211,17 @@ def source(client: Any, table: str, selection: Selection, bucket: Bucket) -> Sou
 class Verdicts:
     """What the table knows of objects, by key alone: no index and no scan."""
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    def __init__(
+        self, client: DynamoDBClient, table: str, attributes: Sequence[Attribute] = PROJECTION
+    ) -> None:
         self._client = client
         self._table = table
+        self._attributes = attributes
 
     def of(
         self, bucket: str, wanted: Sequence[tuple[Listed, tuple[Screening, ...]]]
     ) -> dict[tuple[str, str | None], dict[Screening, Record]]:
-        """The stored records of these objects, as far as `PROJECTION` goes, by object address and version.
+        """The stored records of these objects, as far as the attributes go, by object address and version.
 
         Raises:
             AwsError: the table may not be read, or keeps refusing.
@@ -238,7 +241,7 @@ class Verdicts:
         return found
 
     def _batch(self, keys: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        names = {f"#{name}": name for name in PROJECTION}
+        names = {f"#{name}": name for name in self._attributes}
         wanted: Any = {
             self._table: {
                 "Keys": keys,

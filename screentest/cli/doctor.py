@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from screentest.aws import Access
-from screentest.cli.options import Json, stack_command
+from screentest.aws import Access, AwsError
+from screentest.cli.options import Json, Source, stack_command
 
 app = typer.Typer(add_completion=False)
 
@@ -19,6 +19,8 @@ Examples:
   screentest doctor --stack-name portraits --json           one line of JSON a finding
 
   screentest doctor --enable-eventbridge                    for an existing bucket: shows its plan, and asks
+
+  screentest doctor --gates --sample 1000                   do tags say what the table says? all without --sample
 
 Exit status: 0 all is well (warnings allowed), 1 something has failed, 2 something could not be looked at.
 """
@@ -35,12 +37,32 @@ def doctor(
             help="Switch EventBridge on for the stack's ExistingBucketName, keeping its other notifications.",
         ),
     ] = False,
+    gates: Annotated[
+        bool,
+        typer.Option(
+            "--gates",
+            help="Compare the tags of every current object, or of those under s3://BUCKET/PREFIX, with its records.",
+        ),
+    ] = False,
+    source: Source = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="With --gates: so many objects, drawn at random."),
+    ] = None,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="With --gates: have the screen function write wrong tags anew."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Carry out the plan without asking.")] = False,
     json_output: Json = False,
 ) -> int:
     """Check a deployed stack: identity, events, permissions, key, detector, table, alarms."""
     from screentest.doctor import command
 
+    if not gates and (source or sample or repair):
+        raise AwsError("an address, --sample and --repair go with --gates")
+    if gates:
+        return command.diagnose_gates(access, source, sample=sample, repair=repair, as_json=json_output)
     if enable_eventbridge:
         return command.enable_eventbridge(access, yes=yes)
     return command.diagnose(access, as_json=json_output)

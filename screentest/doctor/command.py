@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import typer
 
@@ -13,6 +13,7 @@ from screentest.aws import Access, AwsError, translated
 from screentest.display import printable
 from screentest.doctor.checks import Finding, State, run_checks
 from screentest.doctor.eventbridge import apply, plan
+from screentest.doctor.gates import run_gates
 
 STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "bold red", State.UNKNOWN: "magenta"}
 UNHEALTHY, INCONCLUSIVE = 1, 2
@@ -24,8 +25,23 @@ def diagnose(access: Access, *, as_json: bool) -> int:
     Raises:
         AwsError: there is no such stack.
     """
+    return _conclusion(run_checks(access), as_json=as_json)
+
+
+def diagnose_gates(
+    access: Access, source: str | None, *, sample: int | None, repair: bool, as_json: bool
+) -> int:
+    """Print every object whose tags are not what its records say; the exit status.
+
+    Raises:
+        AwsError: there is no such stack, or it cannot be looked at.
+    """
+    return _conclusion(run_gates(access, source, sample=sample, repair=repair), as_json=as_json)
+
+
+def _conclusion(made: Iterable[Finding], *, as_json: bool) -> int:
     findings = []
-    for finding in run_checks(access):
+    for finding in made:
         findings.append(finding)
         if as_json:
             typer.echo(json.dumps(dataclasses.asdict(finding)))

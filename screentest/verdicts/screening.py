@@ -53,6 +53,25 @@ def event(bucket: str, key: str, head: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def invoke(access: Access, uploaded: Mapping[str, Any]) -> list[Item]:
+    """What the screen function answers to an upload's event: the records of its screenings.
+
+    Raises:
+        AwsError: it may not be called, or could not judge the object now.
+    """
+    function = access.stack.output("ScreenFunctionName")
+    with translated(f"call the function {function}", needs="lambda:InvokeFunction on it"):
+        answer = access.client("lambda").invoke(FunctionName=function, Payload=json.dumps(uploaded).encode())
+        payload = json.loads(answer["Payload"].read())
+    if answer.get("FunctionError"):
+        raise AwsError(
+            f"the function did not judge it: {printable(str(payload.get('errorMessage', 'no reason given')))}; "
+            "if that can pass, run the command again"
+        )
+    screenings: list[Item] = payload["screenings"]
+    return screenings
+
+
 def screen(access: Access, address: str) -> list[Item]:
     """The records of every screening that the object is routed to: judged now, or as they stand.
 
@@ -64,18 +83,7 @@ def screen(access: Access, address: str) -> list[Item]:
         raise AwsError(f"{address} names no object: write s3://BUCKET/KEY; for many use screentest backfill")
     with translated(f"look at {address}", needs="s3:GetObject on it"):
         head = access.client("s3").head_object(Bucket=bucket, Key=key)
-    function = access.stack.output("ScreenFunctionName")
-    with translated(f"call the function {function}", needs="lambda:InvokeFunction on it"):
-        answer = access.client("lambda").invoke(
-            FunctionName=function, Payload=json.dumps(event(bucket, key, head)).encode()
-        )
-        payload = json.loads(answer["Payload"].read())
-    if answer.get("FunctionError"):
-        raise AwsError(
-            f"the function did not judge it: {printable(str(payload.get('errorMessage', 'no reason given')))}; "
-            "if that can pass, run the command again"
-        )
-    found: list[Item] = payload["screenings"]
+    found = invoke(access, event(bucket, key, head))
     if not found:
         raise AwsError(
             f"no route of the stack screens {address}, or a later upload took its place; its parameter Routes says "

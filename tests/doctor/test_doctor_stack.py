@@ -192,6 +192,20 @@ def test_an_existing_bucket_from_first_look_to_first_upload(stack: LocalStack) -
     assert "--enable-eventbridge" in found["uploads reach the queue"]["advice"]
     assert found["event rule"]["state"] == found["queue policy"]["state"] == "ok"
 
+    events = stack.client("events")
+    (rule,) = (each["Name"] for each in events.list_rules()["Rules"] if each.get("EventPattern"))
+    pattern = events.describe_rule(Name=rule)["EventPattern"]
+    narrowed = json.loads(pattern)
+    narrowed["detail"]["object"] = {"key": [{"prefix": "emo/"}]}
+    events.put_rule(Name=rule, EventPattern=json.dumps(narrowed))
+    changed = findings(stack)["event rule"]
+    assert changed["state"] == "failed"
+    assert "its pattern was changed" in changed["detail"]
+    events.put_rule(Name=rule, EventPattern=pattern, State="DISABLED")
+    assert "is off" in findings(stack)["event rule"]["detail"]
+    events.put_rule(Name=rule, EventPattern=pattern, State="ENABLED")
+    assert findings(stack)["event rule"]["state"] == "ok"
+
     unasked = doctor(stack, "--enable-eventbridge")
     assert unasked.exit_code == 2
     assert "nothing was written" in unasked.stderr
