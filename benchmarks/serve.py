@@ -195,14 +195,19 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def memory(pid: int) -> int:
-    """Megabytes of a process and all under it, shared pages counted once."""
-    total = 0
+def shares(pid: int) -> list[int]:
+    """Megabytes of a process and of each under it, shared pages counted once."""
+    found = []
     for number in (pid, *descendants(pid)):
         with contextlib.suppress(OSError, IndexError):
             text = Path(f"/proc/{number}/smaps_rollup").read_text()
-            total += int(text.partition("\nPss:")[2].split()[0])
-    return total // 1024
+            found.append(int(text.partition("\nPss:")[2].split()[0]) // 1024)
+    return found
+
+
+def memory(pid: int) -> int:
+    """Megabytes of a process and all under it."""
+    return sum(shares(pid))
 
 
 def processor(*pids: int) -> float:

@@ -45,7 +45,7 @@ GRACE_SECONDS = 22
 UPLOAD_BYTES = 3 * MAX_UPLOAD_BYTES
 """Of pictures that arrive with requests at a time, as their headers announce them."""
 
-LINGER_SECONDS = 2.0
+LINGER_SECONDS = 5.0
 """For a client to read a refusal that came before it had sent everything."""
 
 BACKLOG = 2_048

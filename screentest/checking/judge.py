@@ -6,7 +6,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -64,6 +64,22 @@ class Judgement:
     cause: str | None = None
 
 
+class _Copied(httpx.SyncByteStream):
+    """A body that is kept as far as it is read: how much of it that is, and whether it is unpacked, is the client's
+    decision, which bounds it."""
+
+    def __init__(self, inner: httpx.SyncByteStream, kept: bytearray) -> None:
+        self._inner, self._kept = inner, kept
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._inner:
+            self._kept += piece
+            yield piece
+
+    def close(self) -> None:
+        self._inner.close()
+
+
 class Recorder(httpx.BaseTransport):
     """Keeps the last answer of each thread as it came, beside what the client makes of it."""
 
@@ -74,8 +90,10 @@ class Recorder(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """As the transport inside."""
         response = self._inner.handle_request(request)
-        response.read()
-        self._local.answer = response.status_code, response.content
+        kept = bytearray()
+        self._local.answer = response.status_code, kept
+        assert isinstance(response.stream, httpx.SyncByteStream)
+        response.stream = _Copied(response.stream, kept)
         return response
 
     def close(self) -> None:
@@ -84,9 +102,9 @@ class Recorder(httpx.BaseTransport):
 
     def take(self) -> tuple[int, bytes] | None:
         """Status and body of this thread's last answer, once."""
-        answer: tuple[int, bytes] | None = getattr(self._local, "answer", None)
+        answer: tuple[int, bytearray] | None = getattr(self._local, "answer", None)
         self._local.answer = None
-        return answer
+        return None if answer is None else (answer[0], bytes(answer[1]))
 
 
 class LocalPictures:

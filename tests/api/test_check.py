@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import io
 import json
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import threading
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -372,6 +373,25 @@ class TestRemote:
         page = httpx.MockTransport(lambda _: httpx.Response(200, text="<html>"))
         status, (line,), _ = checked(given, transport=page)
         assert (status, line["verdict"], line["status"], line["response"]) == (2, "error", 200, None)
+
+    @pytest.mark.parametrize("headers", [{}, {"content-encoding": "gzip"}])
+    def test_an_answer_without_end_is_read_as_far_as_the_pipeline_reads_it(
+        self, headers: dict[str, str]
+    ) -> None:
+        taken = 0
+
+        class Endless(httpx.SyncByteStream):
+            def __iter__(self) -> Iterator[bytes]:
+                nonlocal taken
+                while True:
+                    taken += 65_536
+                    yield gzip.compress(b" " * 65_536) if headers else b" " * 65_536
+
+        given = settings(self.URL, detector="http://detector.example")
+        answer = httpx.MockTransport(lambda _: httpx.Response(200, stream=Endless(), headers=headers))
+        status, (line,), _ = checked(given, transport=answer)
+        assert (status, line["verdict"], line["response"]) == (2, "error", None)
+        assert taken <= 2 << 20
 
     def test_a_throttling_server_is_asked_again(self) -> None:
         answers = iter([429, 429, 200])

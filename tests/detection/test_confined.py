@@ -320,9 +320,10 @@ class TestLimits:
     @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
     def test_libraries_that_call_it_a_broken_picture(self, kind: str) -> None:
         image = pictures.astronaut().resize((4000, 4000))
-        data = (
-            encoded(image.convert("CMYK"), kind, progressive=True) if kind == "JPEG" else encoded(image, kind)
-        )
+        if kind == "JPEG":
+            data = encoded(image.convert("CMYK"), kind, progressive=True)
+        else:
+            data = encoded(image, kind, lossless=True, quality=0, method=0)
         assert opened_here(data).width == 4000
         with ConfinedDecoder(megabytes=MIN_MEGABYTES) as decoder:
             with pytest.raises(UnreadablePicture):
@@ -582,7 +583,7 @@ class TestNothingIsLeft:
             assert process.stdout
             process.stdout.read(confined_child.REPLY.size)
             data = small(SPINS)
-            head = confined_child.REQUEST.pack(confined_child.DECODE, 1, SPINS, 32, len(data))
+            head = confined_child.REQUEST.pack(confined_child.DECODE, 1, SPINS, 32, 0, len(data))
             process.stdin.write(head + data)
             process.stdin.close()
             assert process.wait(PATIENCE) == -signal.SIGXCPU

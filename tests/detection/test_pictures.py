@@ -95,8 +95,19 @@ def test_orientation_is_applied(orientation: int, kind: str) -> None:
     assert difference(picture, upright) < 4
 
 
+@pytest.mark.parametrize("lossless", [False, True])
+def test_large_webp_pictures_are_reduced_while_they_are_decoded_and_look_alike(lossless: bool) -> None:
+    image = gradient(4000, 3001).convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    picture = opened(encoded(image, "WEBP", lossless=lossless, quality=50, method=0))
+    canvas = Image.new("RGB", image.size, "white")
+    canvas.paste(image, mask=image.getchannel("A"))
+    assert picture.size == (2000, 1501)
+    assert difference(picture, canvas) < 4
+
+
 def test_large_pictures_are_reduced_and_know_their_size() -> None:
-    for kind in ("JPEG", "PNG"):
+    for kind in ("JPEG", "PNG", "WEBP"):
         picture = opened(encoded(gradient(4000, 3001), kind))
         assert (picture.width, picture.height) == (4000, 3001)
         assert max(picture.size) < 2100

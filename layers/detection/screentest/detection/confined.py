@@ -300,10 +300,12 @@ class ConfinedDecoder:
         raise _OutOfMemory if reply.kind == child.MEMORY else _Ended
 
     @contextmanager
-    def _handed_over(self, kind: bytes, data: bytes, header: Header | None) -> Iterator[_Process]:
+    def _handed_over(
+        self, kind: bytes, data: bytes, header: Header | None, words: bytes = b""
+    ) -> Iterator[_Process]:
         """The child with the file in its hands; what goes wrong from then on is the file's doing."""
         try:
-            process = self._hand_over(kind, data, header)
+            process = self._hand_over(kind, data, header, words)
             self._deadline = time.monotonic() + self._seconds
             yield process
         except _Defect:
@@ -325,7 +327,7 @@ class ConfinedDecoder:
             self._end()  # what it still has to say would be taken for the answer about another picture
             raise
 
-    def _hand_over(self, kind: bytes, data: bytes, header: Header | None) -> _Process:
+    def _hand_over(self, kind: bytes, data: bytes, header: Header | None, words: bytes) -> _Process:
         """Bring the file into the child's memory. Nobody has looked at it yet: whatever goes wrong is not its doing.
 
         Raises:
@@ -334,7 +336,7 @@ class ConfinedDecoder:
         """
         number = 0 if header is None else child.FORMATS.index(header.format)
         width, height = (0, 0) if header is None else (header.width, header.height)
-        head = child.REQUEST.pack(kind, number, width, height, len(data))
+        head = child.REQUEST.pack(kind, number, width, height, len(words), len(data)) + words
         for _ in range(_TRIES):
             process = self._process or self._start()
             deadline = time.monotonic() + TAKE_SECONDS
@@ -424,8 +426,8 @@ class ConfinedDetector(ConfinedDecoder):
             UndecodablePicture: it took more memory or time than is allowed, or ended the child.
             DecoderUnavailable: the child does not start.
         """
-        asked = b"\0".join((model.name.encode(), ratio.encode(), data))
-        with self._handed_over(child.JUDGE, asked, None) as process:
+        words = b"\0".join((model.name.encode(), ratio.encode()))
+        with self._handed_over(child.JUDGE, data, None, words) as process:
             reply = self._answer(process, child.ANSWER)
             if reply.length > child.ANSWER_BYTES:
                 raise _Ended

@@ -184,9 +184,9 @@ def decode(data: bytes, header: Header) -> Picture:
 def _decode(data: bytes, header: Header) -> Picture:
     seen = structure.essence(data, header.format)
     stored = header.width, header.height
-    image = _still_webp(seen.data, stored) if header.format == "WEBP" else None
+    factor = max(1, max(stored) // WORKING_SIDE)
+    image = _still_webp(seen.data, stored, factor) if header.format == "WEBP" else None
     image = _opened(seen.data, header) if image is None else image
-    factor = max(stored) // WORKING_SIDE
     transparency = "transparency" in image.info
     if factor > 1 and image.size == stored:
         image = _reduced(image, factor, transparency)
@@ -222,34 +222,69 @@ def _first_frame(opened: Image.Image) -> Image.Image:
     return Image.frombuffer(mode, opened.size, frame[0], "raw", mode, 0, 1)
 
 
-def _still_webp(data: bytes, size: tuple[int, int]) -> Image.Image | None:
-    """The pixels of a WebP picture that is no animation, by libwebp itself, into one canvas: Pillow has it decode
-    all of them as animations, in three canvases. `None` for animations, and where Pillow's library cannot be asked."""
+class _WebpOutput(ctypes.Structure):
+    """libwebp's `WebPDecBuffer`, with the member of its union that is for RGBA."""
+
+    _fields_ = (
+        ("colours", ctypes.c_int),
+        ("width", ctypes.c_int),
+        ("height", ctypes.c_int),
+        ("is_ours", ctypes.c_int),
+        ("pixels", ctypes.c_void_p),
+        ("stride", ctypes.c_int),
+        ("size", ctypes.c_size_t),
+        ("rest", ctypes.c_uint64 * 10),
+    )
+
+
+class _WebpConfig(ctypes.Structure):
+    """libwebp's `WebPDecoderConfig`."""
+
+    _fields_ = (
+        ("input", ctypes.c_uint32 * 10),
+        ("output", _WebpOutput),
+        ("cropping", ctypes.c_int * 7),
+        ("scales", ctypes.c_int),
+        ("width", ctypes.c_int),
+        ("height", ctypes.c_int),
+        ("rest", ctypes.c_uint32 * 9),
+    )
+
+
+_WEBP_ABI, _WEBP_RGBA = 0x0209, 1  # of webp/decode.h
+
+
+def _still_webp(data: bytes, size: tuple[int, int], factor: int) -> Image.Image | None:
+    """The pixels of a WebP picture that is no animation, by libwebp itself, reduced while it decodes, into one canvas:
+    Pillow has it decode all of them as animations, in three canvases of full size. `None` for animations, and where
+    Pillow's library cannot be asked."""
     extended = data[12:16] == b"VP8X"
     if extended and data[20] & 0x02:
         return None
-    library = ctypes.CDLL(_webp.__file__)
+    library, config = ctypes.CDLL(_webp.__file__), _WebpConfig()
     try:
-        decode_into = library.WebPDecodeRGBAInto
+        known = library.WebPInitDecoderConfigInternal(ctypes.byref(config), _WEBP_ABI)
+        decode = library.WebPDecode
     except AttributeError:
         return None
-    width, height = size
+    if not known:
+        return None
     sides = ctypes.c_int(), ctypes.c_int()
-    if not library.WebPGetInfo(
-        data, ctypes.c_size_t(len(data)), ctypes.byref(sides[0]), ctypes.byref(sides[1])
-    ) or (sides[0].value, sides[1].value) != (width, height):
-        raise UnreadablePicture("the size in the header is not the size of the picture")
-    canvas = np.empty((height, width, 4), np.uint8)
-    decode_into.restype = ctypes.c_void_p
-    if not decode_into(
-        data,
-        ctypes.c_size_t(len(data)),
-        ctypes.c_void_p(canvas.ctypes.data),
-        ctypes.c_size_t(canvas.nbytes),
-        ctypes.c_int(4 * width),
+    if (
+        not library.WebPGetInfo(
+            data, ctypes.c_size_t(len(data)), ctypes.byref(sides[0]), ctypes.byref(sides[1])
+        )
+        or (sides[0].value, sides[1].value) != size
     ):
+        raise UnreadablePicture("the size in the header is not the size of the picture")
+    width, height = -(-size[0] // factor), -(-size[1] // factor)
+    canvas = np.empty((height, width, 4), np.uint8)
+    config.scales, config.width, config.height = factor > 1, width, height
+    output = config.output
+    output.colours, output.is_ours = _WEBP_RGBA, 1
+    output.pixels, output.stride, output.size = canvas.ctypes.data, 4 * width, canvas.nbytes
+    if decode(data, ctypes.c_size_t(len(data)), ctypes.byref(config)) != 0:
         raise UnreadablePicture("the WebP picture has no whole frame")
     alpha = data[20] & 0x10 if extended else data[12:16] == b"VP8L" and data[24] & 0x10
-    return Image.frombuffer(
-        "RGBA" if alpha else "RGBX", size, canvas, "raw", "RGBA" if alpha else "RGBX", 0, 1
-    )
+    mode = "RGBA" if alpha else "RGBX"
+    return Image.frombuffer(mode, (width, height), canvas, "raw", mode, 0, 1)

@@ -47,7 +47,7 @@ class Limits:
             request is let in; pictures whose download was begun are judged, in the order of their requests.
         held_bytes: of picture files in memory at a time, over all requests.
         decoding_bytes: of pictures being decoded at a time, as their headers promise; one that needs more is decoded
-            alone. The largest legal WebP, and usual photos beside it.
+            alone. The largest legal picture.
         judging: pictures at the detectors at a time; `None` where whoever judges sees to that.
         patience: seconds that a downloaded picture waits for a detector.
     """
@@ -57,7 +57,7 @@ class Limits:
     waiting: int = 2 * WAITING_PER_WORKER
     quick_seconds: float = 0.5
     held_bytes: int = 96 * 1024 * 1024
-    decoding_bytes: int = 512 * 1024 * 1024
+    decoding_bytes: int = 384 * 1024 * 1024
     judging: int | None = None
     patience: float = 5.0
 
