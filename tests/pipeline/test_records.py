@@ -51,6 +51,7 @@ OTHER_WORDS = {
     f"{LAYER}/screen.py": {"request_id"},  # of an exception
     f"{LAYER}/tags.py": {"code"},  # part of a tag's name
     f"{LAYER}/telemetry.py": LOG,
+    f"{LAYER}/uploads.py": WIRE | {"key", "verdict", "version_id"},
     "screentest/backfill/estimate.py": {"measured"},  # of an estimate
     "screentest/demo/run.py": HEADINGS | LOG,
     "screentest/doctor/checks.py": {

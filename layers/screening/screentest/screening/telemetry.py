@@ -168,7 +168,12 @@ class Telemetry:
         self._count("Overdue", number)
         if records:
             named = [
-                {"bucket": r.ref.bucket, "key": r.ref.key, "version_id": r.ref.version_id} for r in records
+                {
+                    str(Attribute.BUCKET): r.ref.bucket,
+                    str(Attribute.KEY): r.ref.key,
+                    str(Attribute.VERSION_ID): r.ref.version_id,
+                }
+                for r in records
             ]
             self._logger.warning("overdue", extra={"overdue": {"number": number, "some": named}})
 

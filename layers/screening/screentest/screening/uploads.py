@@ -20,7 +20,7 @@ from screentest.screening.choices import Choice, offered
 from screentest.screening.errors import ScreeningError
 from screentest.screening.models import Screening
 from screentest.screening.reasons import LANGUAGES, explain
-from screentest.screening.records import Record
+from screentest.screening.records import Attribute, Record
 from screentest.screening.routes import Routes
 from screentest.screening.tags import gate
 
@@ -52,6 +52,18 @@ MAX_BODY: Final = 10_000
 
 LONGEST_KEY: Final = 1024
 """Bytes of an object's key in S3."""
+
+SHOWN: Final = (
+    Attribute.VERDICT,
+    Attribute.CODE,
+    Attribute.MESSAGE,
+    Attribute.MEASURED,
+    Attribute.FACE_BBOX,
+    Attribute.EXT_BBOX,
+    Attribute.BODY_STYLE,
+    Attribute.SCREENED_AT,
+)
+"""What whoever uploaded may see of a record; where and by what it was judged is the operator's business."""
 
 PREFLIGHT_SECONDS: Final = 600
 """For which a browser remembers that it may ask."""
@@ -319,9 +331,8 @@ def _shown(record: Record, lang: str) -> dict[str, Any]:
     screening, result = record.screening, record.result
     assert result is not None
     document = record.document()
-    names = ("verdict", "code", "message", "measured", "face_bbox", "ext_bbox", "body_style", "screened_at")
     reason = explain(result.code, screening.model, lang, ratio=screening.ratio)
-    known = {name: document[name] for name in names if name in document}
+    known = {str(name): document[name] for name in SHOWN if name in document}
     return _named(screening) | known | {"title": reason.title, "advice": reason.advice}
 
 
