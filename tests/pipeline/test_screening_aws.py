@@ -675,7 +675,7 @@ def test_clients_are_made_from_the_models_that_botocore_ships(service: str) -> N
     settings = Settings.read(
         {"VERDICT_TABLE_NAME": "verdicts", "FAILURE_TOPIC_ARN": "arn:aws:sns:us-east-1:1:t"}
     )
-    ours = bootstrap.session_of(settings)._session.get_component("data_loader")
+    ours = bootstrap.session_of(settings).get_component("data_loader")
     theirs = Loader()
     for kind in ("service-2", "endpoint-rule-set-1"):
         model = ours.load_service_model(service, kind)

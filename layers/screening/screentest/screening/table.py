@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from screentest.screening.errors import StoreUnavailable
@@ -22,9 +21,6 @@ from screentest.screening.records import (
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-_serializer = TypeSerializer()
-_deserializer = TypeDeserializer()
 
 
 class VerdictTable:
@@ -162,13 +158,17 @@ def overdue(client: DynamoDBClient, name: str, now: float) -> Iterator[Record]:
 
 
 def encode(item: Mapping[str, Any]) -> dict[str, Any]:
-    """DynamoDB's form of an item; floats by their shortest decimal."""
-    return {name: _serializer.serialize(_exact(value)) for name, value in item.items()}
+    """DynamoDB's form of an item; floats by their shortest decimal.
+
+    Raises:
+        TypeError: a value is of a kind that no attribute has.
+    """
+    return {name: _encoded(value) for name, value in item.items()}
 
 
 def decode(item: Mapping[str, Any]) -> Item:
-    """The item from DynamoDB's form; numbers as int or float."""
-    return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
+    """The item from DynamoDB's form; numbers as int or float. Kinds that are not ours stay as they are."""
+    return {name: _decoded(value) for name, value in item.items()}
 
 
 def _there(error: ClientError) -> Item:
@@ -183,23 +183,35 @@ def _there(error: ClientError) -> Item:
     return decode(item)
 
 
-def _exact(value: Any) -> Any:
-    if isinstance(value, float):
-        return Decimal(repr(value))
-    if isinstance(value, list | tuple):
-        return [_exact(element) for element in value]
-    if isinstance(value, dict):
-        return {name: _exact(element) for name, element in value.items()}
-    return value
+def _encoded(value: Any) -> dict[str, Any]:
+    match value:
+        case str():
+            return {"S": str(value)}
+        case bool():
+            return {"BOOL": value}
+        case int() | float() if math.isfinite(value):
+            return {"N": repr(value)}
+        case list() | tuple():
+            return {"L": [_encoded(element) for element in value]}
+        case dict():
+            return {"M": encode(value)}
+    raise TypeError(f"no attribute holds {value!r}")
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, list):
-        return [_plain(element) for element in value]
-    if isinstance(value, dict):
-        return {name: _plain(element) for name, element in value.items()}
+def _decoded(attribute: Mapping[str, Any]) -> Any:
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "N":
+            number = float(value)
+            return (
+                int(value) if value.lstrip("-").isdigit() else int(number) if number.is_integer() else number
+            )
+        case "L":
+            return [_decoded(element) for element in value]
+        case "M":
+            return decode(value)
+        case "NULL":
+            return None
     return value
 
 

@@ -28,6 +28,12 @@ def _patch(values: Array, centre: Points, half: float) -> Array:
     return values[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)].ravel()
 
 
+def _median(values: Array) -> float:
+    """To the bit as `np.median` has it, which imports `numpy.ma`."""
+    ordered = np.sort(values, axis=None)
+    return float(np.mean(ordered[(ordered.size - 1) // 2 : ordered.size // 2 + 1]))
+
+
 @dataclass(frozen=True, eq=False)
 class Covering(Room):
     """Mask, sunglasses, objects; hands are in `hands`."""
@@ -65,8 +71,8 @@ class Covering(Room):
         for ring in _EYES:
             eye = points[list(ring)]
             centre, width = eye.mean(0), float(np.ptp(eye[:, 0]))
-            shades.append(float(np.median(_patch(y, np.add(centre, (0, 0.25 * width)), 0.3 * width))))
-        return float(np.mean(shades)) / max(float(np.median(cheeks)), 1.0)
+            shades.append(_median(_patch(y, np.add(centre, (0, 0.25 * width)), 0.3 * width)))
+        return float(np.mean(shades)) / max(_median(cheeks), 1.0)
 
     @measured(frame="main face")
     def sunglasses(self) -> float | None:

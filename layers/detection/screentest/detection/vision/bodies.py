@@ -66,7 +66,11 @@ class BodyDetector:
     """The network."""
 
     def __init__(self) -> None:
-        self._network = Network("movenet_multipose_fitted.tflite")
+        self._network = Network("movenet_multipose_fitted.tflite", shaped=False)
+
+    def open(self) -> None:
+        """Get ready for a square picture now instead of with the first one."""
+        self._network.fit((1, _SIZE, _SIZE, 3))
 
     def __call__(self, image: Image.Image, min_score: float) -> Scene:
         """The scene, with persons of score `min_score` or more."""

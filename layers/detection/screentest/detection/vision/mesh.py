@@ -87,6 +87,10 @@ class FaceMesh:
         return Mesh(points, float(sigmoid(logit).item()), region)
 
 
+_VERTEX_TAG = b"\x1d"
+"""Of a protocol buffer: field 3, 32 bits."""
+_TAGGED = np.dtype([("tag", "S1"), ("value", "<f4")])
+
 _Table = tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.float64]]
 _canonical_cache: list[_Table] = []
 
@@ -137,8 +141,10 @@ def _parse(data: bytes) -> tuple[npt.NDArray[np.float64], dict[int, float]]:
     vertices, basis = np.zeros((468, 3)), {}
     for number, payload in _fields(data):
         if number == 1:
-            floats = b"".join(v for n, v in _fields(payload) if n == 3)
-            vertices = np.frombuffer(floats, "<f4").reshape(468, 5)[:, :3].astype(np.float64)
+            # Thousands of numbers, each behind its tag; those that say what is connected to what come after them.
+            numbers = np.frombuffer(payload, _TAGGED, 468 * 5, payload.index(_VERTEX_TAG))
+            assert (numbers["tag"] == _VERTEX_TAG).all()
+            vertices = numbers["value"].reshape(468, 5)[:, :3].astype(np.float64)
         elif number == 2:
             entry = dict(_fields(payload))
             basis[int.from_bytes(entry[1], "little")] = float(np.frombuffer(entry[2], "<f4")[0])

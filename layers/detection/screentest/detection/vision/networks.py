@@ -82,3 +82,4 @@ class Networks:
         for name, attribute in vars(Networks).items():
             if isinstance(attribute, lazy):
                 getattr(self, name)
+        self.bodies.open()

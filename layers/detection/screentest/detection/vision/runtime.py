@@ -31,12 +31,14 @@ class Network:
 
     Args:
         file: name of the file in the package's `weights` folder.
+        shaped: its first input has one shape; else `fit` gives it one before the first run, which then is all that
+            memory is laid out and weights are packed for.
 
     Raises:
         WeightsMissing: the file is not there.
     """
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, *, shaped: bool = True) -> None:
         path = WEIGHTS / file
         if not path.is_file():
             raise WeightsMissing(path)
@@ -44,7 +46,8 @@ class Network:
 
         # More threads bring nothing at these sizes; Lambda and the worker pool scale by process and thread instead.
         self._interpreter = Interpreter(model_path=str(path), num_threads=1)
-        self._interpreter.allocate_tensors()
+        if shaped:
+            self._interpreter.allocate_tensors()
         self._inputs: list[int] = [i["index"] for i in self._interpreter.get_input_details()]
         self._shape: tuple[int, ...] | None = None
         self._outputs: list[int] = [o["index"] for o in self._interpreter.get_output_details()]
