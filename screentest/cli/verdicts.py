@@ -70,7 +70,9 @@ def verdicts(
     ] = None,
     output: Annotated[
         Literal["table", "json", "csv"],
-        typer.Option("--format", help="JSON is one line a verdict: the item of the table."),
+        typer.Option(
+            "--format", help="JSON is one line a verdict: the item of the table, its title and advice."
+        ),
     ] = "table",
     table: Annotated[
         str | None,

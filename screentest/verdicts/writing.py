@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from screentest.display import VERDICT_STYLES, printable
+from screentest.screening.reasons import explain
 from screentest.screening.records import Attribute, Item, Record, Result
 from screentest.verdicts.query import PENDING
 
@@ -57,11 +58,20 @@ they are told to read Chinese or Japanese."""
 
 
 def write_json(items: Iterable[Item], out: IO[str]) -> int:
-    """One line an item, as the table holds it. Returns how many."""
+    """One line an item, as the table holds it; behind that, of what is decided, `title` and `advice`. Returns how
+    many."""
     count = 0
     for count, item in enumerate(items, start=1):  # noqa: B007 - the count is the result
-        out.write(json.dumps(item, ensure_ascii=False, separators=(",", ":")) + "\n")
+        line = item | _words(Record.from_item(item))
+        out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
     return count
+
+
+def _words(record: Record) -> dict[str, str]:
+    if record.result is None:
+        return {}
+    reason = explain(record.result.code, record.screening.model, ratio=record.screening.ratio)
+    return {"title": reason.title, "advice": reason.advice}
 
 
 def write_csv(records: Iterable[Record], out: IO[str]) -> int:

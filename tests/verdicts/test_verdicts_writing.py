@@ -37,12 +37,15 @@ def items() -> list[Item]:
     return [decode(encode(json.loads(line))) for line in lines]
 
 
-def test_json_lines_are_what_is_stored_to_the_byte(items: list[Item]) -> None:
+def test_json_lines_are_what_is_stored_to_the_byte_and_its_words(items: list[Item]) -> None:
     out = io.StringIO()
     assert writing.write_json(items, out) == len(items)
-    assert out.getvalue() == "".join(
-        json.dumps(item, ensure_ascii=False, separators=(",", ":")) + "\n" for item in items
-    )
+    for line, item in zip(out.getvalue().splitlines(), items, strict=True):
+        words = {name: value for name, value in json.loads(line).items() if name in {"title", "advice"}}
+        assert line == json.dumps(item | words, ensure_ascii=False, separators=(",", ":"))
+        assert bool(words) is ("verdict" in item)
+        if item.get("code") == "InvalidFile.NoHuman":
+            assert words["title"] == "No person with a visible face was found"
 
 
 def test_a_csv_file_stays_as_it_was_to_the_byte(items: list[Item]) -> None:
