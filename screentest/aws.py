@@ -50,7 +50,7 @@ class Access:
         """
         import boto3.session
 
-        with translated("read the AWS configuration"):
+        with as_aws_errors("read the AWS configuration"):
             # The AWS command line reads AWS_REGION first; boto3 knows AWS_DEFAULT_REGION alone.
             region = self.region or os.environ.get("AWS_REGION")
             return boto3.session.Session(profile_name=self.profile, region_name=region)
@@ -64,7 +64,7 @@ class Access:
         if service not in self._clients:
             from botocore.config import Config
 
-            with translated(f"call {service}"):
+            with as_aws_errors(f"call {service}"):
                 config = Config(
                     retries={"mode": "standard", "max_attempts": 5},
                     user_agent_extra="screentest",
@@ -92,7 +92,7 @@ class Access:
         """
         from botocore.exceptions import ClientError
 
-        with translated(f"read the stack {self.stack_name}"):
+        with as_aws_errors(f"read the stack {self.stack_name}"):
             try:
                 (found,) = self.client("cloudformation").describe_stacks(StackName=self.stack_name)["Stacks"]
             except ClientError as error:
@@ -134,7 +134,7 @@ class Stack:
 
 
 @contextlib.contextmanager
-def translated(attempt: str, *, needs: str = "") -> Iterator[None]:
+def as_aws_errors(attempt: str, *, needs: str = "") -> Iterator[None]:
     """Turn whatever botocore raises inside into an `AwsError` that says what to do.
 
     Args:

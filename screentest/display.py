@@ -29,7 +29,7 @@ def error_console() -> Console:
 def printable(text: str) -> str:
     """The text without power over a terminal: control, format and lone surrogate characters as escapes.
 
-    Keys are chosen by whoever uploads; one of them may hold an escape sequence that rewrites the screen.
+    Keys are chosen by uploaders; one of them may hold an escape sequence that rewrites the screen.
     """
     return "".join(
         character

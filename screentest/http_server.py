@@ -1,6 +1,6 @@
 """The detection API on uvicorn: connections, and which requests get as far as a thread.
 
-One loop reads requests and writes answers for all connections, so that a slow client holds nobody up. Threads do the
+One loop reads requests and writes answers for all connections, so that a slow client delays no other. Threads do the
 rest: each detection request has one, most of which wait for image hosts. What finds no room is refused in the loop.
 """
 
@@ -40,7 +40,7 @@ IDLE_SECONDS = 60
 """A connection without a request is closed after this."""
 
 GRACE_SECONDS = 22
-"""For requests in progress when the server is told to stop: the ten seconds of a download, and the ten after it."""
+"""For requests in progress when the server stops: the ten seconds of a download, and the ten after it."""
 
 UPLOAD_BYTES = 3 * MAX_UPLOAD_BYTES
 """Of pictures that arrive with requests at a time, as their headers announce them."""
@@ -56,7 +56,7 @@ MAX_HEADER_BYTES = 64 * 1024
 Handle = Callable[[Request], Response]
 
 Guard = Callable[[Handle], Handle]
-"""What stands before the API: looks at requests and answers, those of refusals too."""
+"""Middleware of the API: sees requests and answers, those of refusals too."""
 
 
 class _Disconnected(Exception):
@@ -266,16 +266,16 @@ async def _send(response: Response, send: ASGISendCallable, *, last: bool = Fals
 class _Uvicorn(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to whoever runs the server: its own way is to end by the signal, with another exit status."""
+        """Leave signals to the caller: its own way is to end by the signal, with another exit status."""
         yield
 
 
 class Server:
-    """A server that can be told to stop, from a signal handler or another thread, and finishes its work.
+    """A server that another thread or a signal handler can stop, and that finishes its work.
 
     Args:
         api: what answers.
-        guard: stands before it.
+        guard: middleware in front of it.
         limits: as the API has them.
         host, port: to listen on; port 0 lets the system choose.
         request_seconds: for a client to send one request.

@@ -210,7 +210,7 @@ def _workers(settings: ServeSettings) -> WorkerProcesses | Workers:
 
 
 def run(settings: ServeSettings, announce: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM, then finish the requests in progress. `announce` is told the address.
+    """Serve until SIGINT or SIGTERM, then finish the requests in progress. `announce` is called with the address.
 
     Raises:
         ServeError: the address cannot be listened on, or the detectors cannot be started.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from screentest.aws import translated
+from screentest.aws import as_aws_errors
 from screentest.backfill.selection import Selection
 from screentest.screening import routes
 from screentest.screening.backfill import CODES, ONLY, Reason
@@ -60,7 +60,7 @@ UNRESERVED_MINIMUM: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a job stands.
+    """Status of a job.
 
     Attributes:
         status: as S3 names it: `New`, `Preparing`, `Ready`, `Active`, `Complete`, `Cancelled`, `Failed`, …
@@ -167,19 +167,19 @@ class BatchOperations:
         Raises:
             AwsError: it may not be created, or the request is refused.
         """
-        with translated(
+        with as_aws_errors(
             "create an S3 Batch Operations job",
             needs="s3:CreateJob, and iam:PassRole on the stack's role for it (output BatchOperationsRoleArn)",
         ):
             return self._client.create_job(**request)["JobId"]
 
     def report(self, job_id: str) -> Report:
-        """How a job stands.
+        """Status of a job.
 
         Raises:
             AwsError: there is no such job, or it may not be seen.
         """
-        with translated(f"see job {job_id}", needs="s3:DescribeJob"):
+        with as_aws_errors(f"see job {job_id}", needs="s3:DescribeJob"):
             job = self._client.describe_job(AccountId=self._account, JobId=job_id)["Job"]
         progress = job.get("ProgressSummary", {})
         return Report(
@@ -200,7 +200,7 @@ class BatchOperations:
         Raises:
             AwsError: jobs may not be listed.
         """
-        with translated("list the jobs of S3 Batch Operations", needs="s3:ListJobs"):
+        with as_aws_errors("list the jobs of S3 Batch Operations", needs="s3:ListJobs"):
             asked: Any = {"AccountId": self._account, "JobStatuses": list(UNDER_WAY)}
             while True:
                 page = self._client.list_jobs(**asked)
@@ -219,7 +219,7 @@ class BatchOperations:
         Raises:
             AwsError: it has ended already, there is none, or it may not be cancelled.
         """
-        with translated(f"cancel job {job_id}", needs="s3:UpdateJobStatus"):
+        with as_aws_errors(f"cancel job {job_id}", needs="s3:UpdateJobStatus"):
             self._client.update_job_status(
                 AccountId=self._account,
                 JobId=job_id,
@@ -231,7 +231,7 @@ class BatchOperations:
 def reserve(functions: LambdaClient, function_arn: str, concurrency: int) -> str | None:
     """Keep a job from taking the concurrency of live uploads: S3 calls as many functions at a time as it may.
 
-    What an earlier job reserved follows `concurrency`; what somebody else reserved stays.
+    What an earlier job reserved follows `concurrency`; a reservation by others stays.
 
     Args:
         function_arn: of the backfill function, whose tag `RESERVED` tells the two apart.
@@ -239,7 +239,7 @@ def reserve(functions: LambdaClient, function_arn: str, concurrency: int) -> str
     Returns:
         None, or what the operator should know before the job runs.
     """
-    with translated("bound the backfill function's concurrency", needs=RESERVE_PERMISSIONS):
+    with as_aws_errors("bound the backfill function's concurrency", needs=RESERVE_PERMISSIONS):
         ours = RESERVED in functions.list_tags(Resource=function_arn).get("Tags", {})
         reserved = functions.get_function_concurrency(FunctionName=function_arn).get(
             "ReservedConcurrentExecutions"
@@ -275,7 +275,7 @@ def release(functions: LambdaClient, function_arn: str) -> bool:
     Raises:
         AwsError: it may not be taken back; the reservation stays.
     """
-    with translated("lift the bound of the backfill function's concurrency", needs=RESERVE_PERMISSIONS):
+    with as_aws_errors("lift the bound of the backfill function's concurrency", needs=RESERVE_PERMISSIONS):
         if RESERVED not in functions.list_tags(Resource=function_arn).get("Tags", {}):
             return False
         functions.delete_function_concurrency(FunctionName=function_arn)

@@ -23,7 +23,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from screentest.aws import Access, AwsError, translated
+from screentest.aws import Access, AwsError, as_aws_errors
 from screentest.backfill import batch_operations as batch
 from screentest.backfill import estimate as estimation
 from screentest.backfill import queue as queues
@@ -413,7 +413,7 @@ class Backfill:
         return self._ended(queue, self._jobs.load(job_id) or job)
 
     def _stop(self, job: Job, request: Request, phase: Phase) -> None:
-        """Ask whoever lists the job to stop, and wait for it; where nobody does, note it ourselves."""
+        """Ask the process that lists the job to stop, and wait for it; where there is none, note it ourselves."""
         self._jobs.ask(job.id, request)
         until = time.monotonic() + 60
         while time.monotonic() < until:
@@ -479,7 +479,7 @@ class Backfill:
         return batch.BatchOperations(self._access.client("s3control"), account)
 
     def _identity(self) -> tuple[str, str]:
-        with translated("find out the AWS account"):
+        with as_aws_errors("find out the AWS account"):
             identity = self._access.client("sts").get_caller_identity()
         return identity["Account"], identity["Arn"].split(":")[1]
 

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from screentest.aws import translated
+from screentest.aws import as_aws_errors
 from screentest.screening.models import Verdict
 from screentest.screening.records import INDEX, Attribute, Record
 from screentest.screening.table import decode
@@ -57,7 +57,7 @@ SAMPLE: Final = 50
 """Newest verdicts whose times are looked at."""
 
 UNDISTURBED: Final = 0.1
-"""Quantile of those times that stands for one call alone. A function that decides by itself takes a batch of ten and
+"""Quantile of those times that is taken for one call alone. A function that decides by itself takes a batch of ten and
 decides them one after the other, so most times hold the waiting for others."""
 
 MEMORY_GB: Final = {True: 1769 / 1024, False: 0.5}
@@ -131,7 +131,7 @@ def estimate(
 
 def detector_seconds(client: DynamoDBClient, table: str) -> float | None:
     """Detector time of a call alone, seconds, from the newest passes; None where there are none, or no index."""
-    with translated(f"read the table {table}", needs="dynamodb:Query on the table and its index"):
+    with as_aws_errors(f"read the table {table}", needs="dynamodb:Query on the table and its index"):
         try:
             answer = client.query(
                 TableName=table,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from screentest.aws import AwsError, translated
+from screentest.aws import AwsError, as_aws_errors
 from screentest.backfill.selection import Listed, Selection, Skip
 from screentest.backfill.sources import Page, Source, Verdicts
 from screentest.backfill.state import Job, Jobs, Phase, Request
@@ -25,7 +25,7 @@ writes it twice: once claimed, once decided. The rest is for live uploads."""
 
 DEPTH: Final = 20_000
 """Messages that may wait. A queue keeps a message for 14 days at most, so a backfill of millions must not lie in it
-whole; and whoever cancels has so many left to throw away."""
+whole; and a cancellation has so many left to throw away."""
 
 SEND_BATCH: Final = 10
 """Most messages of one `SendMessageBatch`."""
@@ -124,7 +124,7 @@ class Queue:
         entries: list[Any] = [
             {"Id": str(i), "MessageBody": message(ref, rejects)} for i, ref in enumerate(refs)
         ]
-        with translated("send to the backfill queue", needs="sqs:SendMessage on the backfill queue"):
+        with as_aws_errors("send to the backfill queue", needs="sqs:SendMessage on the backfill queue"):
             for _ in range(3):
                 answer = self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries)
                 refused = {failure["Id"]: failure for failure in answer.get("Failed", [])}
@@ -139,7 +139,7 @@ class Queue:
     def depth(self) -> int:
         """Messages that wait, are being screened, or wait to be tried again; approximate, as SQS counts."""
         names = ("", "NotVisible", "Delayed")
-        with translated("read the backfill queue", needs="sqs:GetQueueAttributes on the backfill queue"):
+        with as_aws_errors("read the backfill queue", needs="sqs:GetQueueAttributes on the backfill queue"):
             answer = self._sqs.get_queue_attributes(
                 QueueUrl=self._url,
                 AttributeNames=[f"ApproximateNumberOfMessages{name}" for name in names],  # type: ignore[misc]
@@ -152,7 +152,7 @@ class Queue:
         Raises:
             AwsError: it was emptied less than a minute ago, or may not be.
         """
-        with translated("empty the backfill queue", needs="sqs:PurgeQueue on the backfill queue"):
+        with as_aws_errors("empty the backfill queue", needs="sqs:PurgeQueue on the backfill queue"):
             self._sqs.purge_queue(QueueUrl=self._url)
 
     def switch(self, *, on: bool) -> None:
@@ -161,7 +161,7 @@ class Queue:
         Raises:
             AwsError: the stack has no event source for the queue, or it may not be changed.
         """
-        with translated(
+        with as_aws_errors(
             f"{'resume' if on else 'pause'} the backfill queue",
             needs="lambda:ListEventSourceMappings and lambda:UpdateEventSourceMapping",
         ):
@@ -171,7 +171,7 @@ class Queue:
 
     def is_on(self) -> bool:
         """Whether messages are taken."""
-        with translated("read the backfill queue's event source", needs="lambda:ListEventSourceMappings"):
+        with as_aws_errors("read the backfill queue's event source", needs="lambda:ListEventSourceMappings"):
             return all(source["State"] in ("Enabled", "Enabling") for source in self._sources())
 
     def _sources(self) -> list[Any]:

@@ -32,7 +32,7 @@ class Skip(StrEnum):
 
 
 ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-"""Storage classes whose objects must be restored before anybody can read them."""
+"""Storage classes whose objects must be restored before they can be read."""
 
 UNITS: Final = {
     "": 1,

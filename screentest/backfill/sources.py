@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from screentest.aws import AwsError, error_code, translated
+from screentest.aws import AwsError, as_aws_errors, error_code
 from screentest.backfill.selection import Listed, Selection
 from screentest.screening import records
 from screentest.screening.backfill import Reason
@@ -79,7 +79,7 @@ class Bucket:
         """
         where: Cursor | None = cursor or {}
         while where is not None:
-            with translated(
+            with as_aws_errors(
                 f"list s3://{self._bucket}/{self._prefix}",
                 needs="s3:ListBucket, s3:ListBucketVersions and s3:GetBucketVersioning on the bucket",
             ):
@@ -187,7 +187,9 @@ class Overdue:
         }
 
     def _records(self) -> Iterator[Record]:
-        with translated(f"read the index {records.PENDING_INDEX} of {self._table}", needs=PENDING_PERMISSION):
+        with as_aws_errors(
+            f"read the index {records.PENDING_INDEX} of {self._table}", needs=PENDING_PERMISSION
+        ):
             try:
                 yield from overdue(self._client, self._table, self._clock())
             except self._client.exceptions.ClientError as error:
@@ -232,7 +234,7 @@ class Verdicts:
             for screening in screenings
         ]
         found: dict[tuple[str, str | None], dict[Screening, Record]] = {}
-        with translated(f"read the table {self._table}", needs="dynamodb:BatchGetItem on the table"):
+        with as_aws_errors(f"read the table {self._table}", needs="dynamodb:BatchGetItem on the table"):
             for start in range(0, len(keys), BATCH_GET):
                 for raw in self._batch(keys[start : start + BATCH_GET]):
                     record = Record.from_item(decode(raw))

@@ -105,7 +105,7 @@ class Jobs:
             raise AwsError(f"cannot remember the job in {file}: {error}; name another --state-dir") from error
 
     def ask(self, job_id: str, request: Request) -> None:
-        """Leave a request for whoever lists this job."""
+        """Leave a request for the process that lists this job."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._request(job_id).write_text(request)
 

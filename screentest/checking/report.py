@@ -76,7 +76,7 @@ class Report:
             self._sheet.add(entry)
 
     def _short(self, file: str) -> str:
-        """A path of this machine as the sheet shows it: where pictures lie is nobody else's business."""
+        """A path of this machine as the sheet shows it: the folders above it stay private."""
         path = PurePath(file)
         if not path.is_absolute():
             return file

@@ -122,13 +122,13 @@ class Objects:
             raise OSError(
                 "name one object, s3://BUCKET/KEY; screentest backfill screens what begins with a prefix"
             )
-        from screentest.aws import Access, AwsError, translated
+        from screentest.aws import Access, AwsError, as_aws_errors
 
         try:
             with self._lock:
                 if self._client is None:
                     self._client = Access(endpoint_url=os.environ.get("AWS_ENDPOINT_URL")).client("s3")
-            with translated("read the object", needs="s3:GetObject"):
+            with as_aws_errors("read the object", needs="s3:GetObject"):
                 data: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read(limit)
         except ImportError as error:
             raise OSError("reading from S3 needs boto3: pip install 'screentest[aws]'") from error
@@ -138,5 +138,5 @@ class Objects:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    # Without this a pipe that nobody writes to would be waited for. On files it changes nothing.
+    # Without this a pipe without a writer would block. On files it changes nothing.
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

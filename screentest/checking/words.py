@@ -1,6 +1,6 @@
 """Why nothing could be judged, in words for the person at the terminal.
 
-The words of `screentest.screening.reasons` are for those who run the pipeline: they would be told to redrive a queue.
+The words of `screentest.screening.reasons` are for operators of the pipeline: their advice is to redrive a queue.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ STACK_OPTIONS = {
         str, typer.Option(metavar="NAME", help="Name of the deployed stack.", rich_help_panel=AWS_PANEL)
     ],
 }
-"""What every command for a deployed stack can be told, by the names that `Access` has for it."""
+"""Options of every command for a deployed stack, by the names that `Access` has for it."""
 
 DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 
@@ -96,7 +96,7 @@ def exit_on_errors() -> Iterator[None]:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(FAILED) from error
     except BrokenPipeError:
-        # Whoever read our output has seen enough; closing it now keeps the interpreter from complaining.
+        # Its reader has seen enough; closing it now keeps the interpreter from complaining.
         sys.stderr.close()
         raise typer.Exit(0) from None
 

@@ -28,7 +28,7 @@ class Case:
         picture: a name of `screentest.demo.pictures`, or the path of a file.
         model: the detector.
         ratio: `1:1` or `3:4` for EMO, else None.
-        expected: `pass`, or the code of the rejection; None where nobody said.
+        expected: `pass`, or the code of the rejection; None without an expectation.
         because: the reason that a person would give.
     """
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from screentest.aws import Access, AwsError, translated
+from screentest.aws import Access, AwsError, as_aws_errors
 from screentest.screening import table as verdict_table
 from screentest.screening.errors import SettingsError
 from screentest.screening.records import INDEX, PENDING_INDEX
@@ -39,9 +39,9 @@ class State(StrEnum):
 
     OK = "ok"
     WARNING = "warning"
-    """Works, but somebody should know."""
+    """Works, with a shortcoming that an operator should know."""
     FAILED = "failed"
-    """Uploads are not screened, or nobody hears of it."""
+    """Uploads are not screened, or failures are not announced."""
     UNKNOWN = "unknown"
     """It could not be looked at."""
 
@@ -135,10 +135,10 @@ def bucket(deployed: DeployedStack) -> Iterator[Finding]:
             f"{name} keeps no versions",
             "works; with versions a verdict names the very version it is about",
         )
-    told = s3.get_bucket_notification_configuration(Bucket=name)
+    notifications = s3.get_bucket_notification_configuration(Bucket=name)
     if deployed.owns_bucket:
         queue = deployed.queue_attributes("ScreenQueueUrl")["QueueArn"]
-        mine = [each for each in told.get("QueueConfigurations", []) if each["QueueArn"] == queue]
+        mine = [each for each in notifications.get("QueueConfigurations", []) if each["QueueArn"] == queue]
         whole = [each for each in mine if ALL_UPLOADS in each["Events"] and not _is_filtered(each)]
         if whole:
             yield Finding("uploads reach the queue", State.OK, "the bucket notifies the queue")
@@ -156,7 +156,7 @@ def bucket(deployed: DeployedStack) -> Iterator[Finding]:
                 "the bucket does not notify the queue: its notifications were replaced",
                 "deploy the stack again with another Description, or put the queue back among them",
             )
-    elif "EventBridgeConfiguration" in told:
+    elif "EventBridgeConfiguration" in notifications:
         yield Finding("uploads reach the queue", State.OK, "the bucket sends its events to EventBridge")
     else:
         yield Finding(
@@ -531,7 +531,7 @@ def dead_letters(deployed: DeployedStack) -> Iterator[Finding]:
 
 
 def alarms(deployed: DeployedStack) -> Iterator[Finding]:
-    """Whether the alarms are there and quiet, and somebody hears them."""
+    """Whether the alarms exist, are quiet and have subscribers."""
     pages = deployed.client("cloudformation").get_paginator("list_stack_resources")
     names = [
         resource["PhysicalResourceId"]
@@ -607,7 +607,7 @@ def run_checks(access: Access) -> Iterator[Finding]:
     deployed = DeployedStack(access)
     for check, needs in CHECKS:
         try:
-            with translated("look", needs=needs):
+            with as_aws_errors("look", needs=needs):
                 yield from check(deployed)
         except AwsError as error:
             yield Finding(check.__name__.replace("_", " "), State.UNKNOWN, str(error), "")

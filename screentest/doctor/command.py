@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import typer
 
-from screentest.aws import Access, AwsError, translated
+from screentest.aws import Access, AwsError, as_aws_errors
 from screentest.display import printable
 from screentest.doctor.checks import Finding, State, run_checks
 from screentest.doctor.eventbridge import apply, plan
@@ -75,7 +75,7 @@ def _is_our_gone_queue(access: Access, arn: str) -> bool:
     if not name.startswith(f"{access.stack_name}-ScreenQueue-"):
         return False
     sqs = access.client("sqs")
-    with translated(f"look for the queue {name}", needs="sqs:GetQueueUrl"):
+    with as_aws_errors(f"look for the queue {name}", needs="sqs:GetQueueUrl"):
         try:
             sqs.get_queue_url(QueueName=name)
         except sqs.exceptions.QueueDoesNotExist:
@@ -95,7 +95,7 @@ def enable_eventbridge(access: Access, *, yes: bool, confirm: Callable[[str], bo
             f"the stack {access.stack_name} has a bucket of its own, which needs no EventBridge; "
             "deploy with ExistingBucketName to screen another one"
         )
-    with translated("find out who you are"):
+    with as_aws_errors("find out who you are"):
         account = access.client("sts").get_caller_identity()["Account"]
     change = plan(access.client("s3"), name, account, is_gone=lambda arn: _is_our_gone_queue(access, arn))
     for line in change.lines():

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from screentest.aws import AwsError, translated
+from screentest.aws import AwsError, as_aws_errors
 
 KINDS = {
     "QueueConfigurations": ("queue", "QueueArn"),
@@ -31,7 +31,7 @@ class Plan:
 
     Attributes:
         bucket: its name.
-        account: that must own it, so that a name taken over by somebody else is not written to.
+        account: that must own it, so that a name taken over by another account is not written to.
         before: the configuration as it was read.
         after: the same with EventBridge.
     """
@@ -102,7 +102,7 @@ def apply(s3: Any, change: Plan, *, sleep: Callable[[float], None] = time.sleep)
         raise AwsError(
             f"the notifications of {change.bucket} have changed meanwhile: nothing was written; run it again"
         )
-    with translated(f"write the notifications of {change.bucket}", needs=NEEDS):
+    with as_aws_errors(f"write the notifications of {change.bucket}", needs=NEEDS):
         s3.put_bucket_notification_configuration(
             Bucket=change.bucket,
             ExpectedBucketOwner=change.account,
@@ -122,6 +122,6 @@ def apply(s3: Any, change: Plan, *, sleep: Callable[[float], None] = time.sleep)
 
 
 def _read(s3: Any, bucket: str, account: str) -> dict[str, Any]:
-    with translated(f"read the notifications of {bucket}", needs=NEEDS):
+    with as_aws_errors(f"read the notifications of {bucket}", needs=NEEDS):
         answer = s3.get_bucket_notification_configuration(Bucket=bucket, ExpectedBucketOwner=account)
     return {name: value for name, value in answer.items() if name != "ResponseMetadata"}

@@ -15,7 +15,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any, Final
 
-from screentest.aws import Access, AwsError, error_code, translated
+from screentest.aws import Access, AwsError, as_aws_errors, error_code
 from screentest.backfill.selection import Listed, parse_source
 from screentest.backfill.sources import BATCH_GET, Bucket, Verdicts
 from screentest.doctor.checks import Finding, State
@@ -212,7 +212,7 @@ class Gates:
     def _read(self, call: str, needs: str, each: Listed) -> Any:
         """The answer; None where the object is gone meanwhile."""
         at = {"VersionId": each.version_id} if each.version_id else {}
-        with translated(f"read s3://{self._bucket}/{each.key}", needs=f"{needs} on the bucket's objects"):
+        with as_aws_errors(f"read s3://{self._bucket}/{each.key}", needs=f"{needs} on the bucket's objects"):
             try:
                 return getattr(self._s3, call)(Bucket=self._bucket, Key=each.key, **at)
             except self._s3.exceptions.ClientError as error:

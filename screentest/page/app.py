@@ -295,7 +295,7 @@ def _body(environ: Environ) -> Mapping[str, Any]:
 
 
 def _same_site(environ: Environ) -> None:
-    """Only pages that this server sent may speak to it.
+    """Accept requests of pages that this server sent alone.
 
     A foreign page can reach loopback: by a name that resolves to it (its Host is then foreign) or by a request of
     its own (its Origin is).

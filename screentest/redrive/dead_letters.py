@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from screentest.aws import AwsError, translated
+from screentest.aws import AwsError, as_aws_errors
 from screentest.screening import events
 from screentest.screening.errors import UnreadableEvent
 from screentest.screening.models import ObjectRef, Verdict
@@ -120,7 +120,7 @@ class Codes:
             AwsError: the table may not be read.
         """
         for ref in refs:
-            with translated(f"read the table {self._table}", needs="dynamodb:Query on the table"):
+            with as_aws_errors(f"read the table {self._table}", needs="dynamodb:Query on the table"):
                 answer = self._client.query(
                     TableName=self._table,
                     KeyConditionExpression="#object = :object",
@@ -180,7 +180,7 @@ class DeadLetterQueue:
         return self._count("ApproximateNumberOfMessagesNotVisible")
 
     def _count(self, attribute: Any) -> int:
-        with translated(
+        with as_aws_errors(
             "read the dead-letter queue", needs="sqs:GetQueueAttributes on the dead-letter queues"
         ):
             answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=[attribute])
@@ -194,7 +194,7 @@ class DeadLetterQueue:
         """
         seen: set[str] = set()
         while True:
-            with translated("read the dead-letter queue", needs=PERMISSIONS):
+            with as_aws_errors("read the dead-letter queue", needs=PERMISSIONS):
                 answer = self._client.receive_message(
                     QueueUrl=self._url,
                     MaxNumberOfMessages=RECEIVE_BATCH,
@@ -228,7 +228,7 @@ class DeadLetterQueue:
             }
             for number, dead_letter in enumerate(dead_letters)
         ]
-        with translated("put dead letters back", needs=PERMISSIONS):
+        with as_aws_errors("put dead letters back", needs=PERMISSIONS):
             answer = self._client.send_message_batch(QueueUrl=self._origin, Entries=entries)
             sent = {entry["Id"] for entry in answer.get("Successful", [])}
             gone: set[str] = set()
@@ -253,7 +253,7 @@ class DeadLetterQueue:
                 {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": 0}
                 for number, receipt in enumerate(receipts[start : start + RECEIVE_BATCH])
             ]
-            with translated("release dead letters", needs=PERMISSIONS):
+            with as_aws_errors("release dead letters", needs=PERMISSIONS):
                 self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
 
     def _letter(self, message: Mapping[str, Any]) -> DeadLetter:

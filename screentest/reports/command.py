@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from screentest.aws import Access, AwsError, translated
+from screentest.aws import Access, AwsError, as_aws_errors
 from screentest.display import counted, error_console, printable
 from screentest.reports.measuring import explained
 from screentest.reports.sheet import ContactSheet
@@ -20,7 +20,7 @@ from screentest.verdicts.query import Question, VerdictReader
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the sheet goes, and how it speaks.
+    """Where the sheet goes, and in which words.
 
     Attributes:
         file: the HTML file.
@@ -67,7 +67,7 @@ def run(access: Access, question: Question, target: Target, *, limit: int, table
                 disable=not sys.stderr.isatty(),
                 transient=True,
             ) as progress,
-            translated("read the pictures", needs="s3:GetObject and s3:GetObjectVersion on the bucket"),
+            as_aws_errors("read the pictures", needs="s3:GetObject and s3:GetObjectVersion on the bucket"),
         ):
             task = progress.add_task("pictures", total=limit or None)
             for entry in entries(reader.read(question, limit), access.client("s3")):

@@ -138,10 +138,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if asked.upload:
-        from screentest.aws import Access, AwsError, translated
+        from screentest.aws import Access, AwsError, as_aws_errors
 
         try:
-            with translated(f"upload to {asked.bucket}", needs="s3:PutObject on the bucket"):
+            with as_aws_errors(f"upload to {asked.bucket}", needs="s3:PutObject on the bucket"):
                 upload(made, Access().client("s3"), asked.bucket, asked.prefix)
         except AwsError as error:
             print(f"error: {error}", file=sys.stderr)

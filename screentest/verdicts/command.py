@@ -13,7 +13,7 @@ from screentest.verdicts import writing
 from screentest.verdicts.query import Question, VerdictReader
 
 TABLE_LIMIT: Final = 100
-"""Rows of a table that nobody asked to be longer; files are written whole."""
+"""Default length of a table, rows; files are written whole."""
 
 
 def run(

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from screentest.aws import AwsError, translated
+from screentest.aws import AwsError, as_aws_errors
 from screentest.backfill.selection import parse_source, stamp, utc
 from screentest.screening.models import Verdict
 from screentest.screening.records import INDEX, Attribute, Item, Record, code_matches
@@ -108,7 +108,7 @@ class VerdictReader:
     """Reads one table.
 
     Args:
-        remark: told whenever the answer costs more than it should, and why.
+        remark: called with the reason when an answer costs more than it should.
     """
 
     def __init__(self, client: DynamoDBClient, table: str, remark: Remark) -> None:
@@ -160,7 +160,7 @@ class VerdictReader:
         yield from heapq.nlargest(limit, matching, key=_time) if limit else matching
 
     def _has_index(self) -> bool:
-        with translated(f"describe the table {self._table}", needs="dynamodb:DescribeTable"):
+        with as_aws_errors(f"describe the table {self._table}", needs="dynamodb:DescribeTable"):
             table = self._client.describe_table(TableName=self._table)["Table"]
         if any(index.get("IndexName") == INDEX for index in table.get("GlobalSecondaryIndexes", [])):
             return True
@@ -211,7 +211,7 @@ class VerdictReader:
 
     def _pages(self, call: Callable[..., Any], **arguments: Any) -> Iterator[_Found]:
         while True:
-            with translated(f"read the table {self._table}", needs=PERMISSIONS):
+            with as_aws_errors(f"read the table {self._table}", needs=PERMISSIONS):
                 answer = call(TableName=self._table, **arguments)
                 found = [(Record.from_item(item), item) for item in map(decode, answer["Items"])]
             yield from found

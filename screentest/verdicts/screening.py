@@ -11,7 +11,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
-from screentest.aws import Access, AwsError, translated
+from screentest.aws import Access, AwsError, as_aws_errors
 from screentest.backfill.selection import parse_source
 from screentest.display import VERDICT_STYLES, printable
 from screentest.screening.models import Verdict
@@ -60,7 +60,7 @@ def invoke(access: Access, uploaded: Mapping[str, Any]) -> list[Item]:
         AwsError: it may not be called, or could not judge the object now.
     """
     function = access.stack.output("ScreenFunctionName")
-    with translated(f"call the function {function}", needs="lambda:InvokeFunction on it"):
+    with as_aws_errors(f"call the function {function}", needs="lambda:InvokeFunction on it"):
         answer = access.client("lambda").invoke(FunctionName=function, Payload=json.dumps(uploaded).encode())
         payload = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):
@@ -81,7 +81,7 @@ def screen(access: Access, address: str) -> list[Item]:
     bucket, key = parse_source(address)
     if not key or key.endswith("/"):
         raise AwsError(f"{address} names no object: write s3://BUCKET/KEY; for many use screentest backfill")
-    with translated(f"look at {address}", needs="s3:GetObject on it"):
+    with as_aws_errors(f"look at {address}", needs="s3:GetObject on it"):
         head = access.client("s3").head_object(Bucket=bucket, Key=key)
     found = invoke(access, event(bucket, key, head))
     if not found:

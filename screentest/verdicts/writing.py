@@ -54,7 +54,7 @@ GAP: Final = 2
 
 EXECUTABLE: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """First characters that make spreadsheets take a cell for a formula (OWASP, CSV injection); the full-width ones where
-they are told to read Chinese or Japanese."""
+they expect Chinese or Japanese."""
 
 
 def write_json(items: Iterable[Item], out: IO[str]) -> int:

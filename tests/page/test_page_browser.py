@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from page.looking import brightness, one, sized, text, texts, until
+from page.browsing import brightness, one, sized, text, texts, until
 from page.page_bench import BUCKET, TABLE, Bench
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains

@@ -71,7 +71,7 @@ KEPT_BYTES = 32 * 1024 * 1024
 memory costs 1.5 ms for a picture of one megapixel."""
 
 _TRIES = 2
-"""To hand a file over: an idle process may have been ended by anybody, a new one hardly."""
+"""To hand a file over: an idle process may have been ended from outside, a new one hardly."""
 
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH",)
 """Without which some installations' Python does not start. Keys and settings of ours are not the child's business."""
@@ -328,7 +328,7 @@ class ConfinedDecoder:
             raise
 
     def _hand_over(self, kind: bytes, data: bytes, header: Header | None, words: bytes) -> _Process:
-        """Bring the file into the child's memory. Nobody has looked at it yet: whatever goes wrong is not its doing.
+        """Bring the file into the child's memory, unread: whatever goes wrong is not its doing.
 
         Raises:
             DecoderUnavailable: no child takes it.
@@ -341,7 +341,7 @@ class ConfinedDecoder:
             process = self._process or self._start()
             deadline = time.monotonic() + TAKE_SECONDS
             try:
-                with suppress(_Ended):  # whoever has no room for it says so before it has read it
+                with suppress(_Ended):  # a child without room for it says so before it has read it
                     process.write(head, deadline)
                     process.write(data, deadline)
                 word = process.read(1, deadline)

@@ -43,7 +43,7 @@ REPLY = struct.Struct("!cIIIIQ")
 PROBE, DECODE, JUDGE = b"p", b"d", b"j"
 READY, FAILED = b"r", b"f"
 TAKEN = b"t"
-"""Said when the whole file is here and nobody has looked at it: what happens from now on is the picture's doing."""
+"""Sent when the whole file is here, before any of it is read: what happens from now on is the picture's doing."""
 HEADER, PICTURE, UNREADABLE, TOO_LARGE, MEMORY = b"h", b"i", b"u", b"l", b"m"
 ANSWER, DEFECT = b"a", b"x"
 """To `JUDGE`: the detector's answer, or what went wrong in it."""

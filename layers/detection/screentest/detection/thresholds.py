@@ -1,6 +1,6 @@
 """Every threshold of the detectors, named, with its reason.
 
-Reasons speak of the labelled pictures of `benchmarks/accuracy.py` ("the set"), of which a third by source was kept out
+Reasons refer to the labelled pictures of `benchmarks/accuracy.py` ("the set"), of which a third by source was kept out
 of all tuning, and of the labelling rules behind them. Where those leave a band open, the threshold lies in it: at the
 end that keeps the named reason right when another fault is there too. No number was ever published by the service.
 """

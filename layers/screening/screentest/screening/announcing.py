@@ -20,7 +20,7 @@ to."""
 
 @dataclass(frozen=True, slots=True)
 class Announcer:
-    """Tells the topic what it should hear of a decided screening."""
+    """Publishes the notices of a decided screening."""
 
     topic: Topic
     table: Table

@@ -148,7 +148,7 @@ def self_hosted(
 
     Args:
         application: the detection API as a WSGI application.
-        kernels: what runs its networks; `telemetry.SLOW_KERNELS` is told to the operators.
+        kernels: what runs its networks; `telemetry.SLOW_KERNELS` is reported to the operators.
         version: of the detection layer; goes into each record.
     """
     import httpx

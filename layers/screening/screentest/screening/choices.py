@@ -1,4 +1,4 @@
-"""What can be offered to whoever uploads: the routes of the stack, one choice a rule, and keys that reach them."""
+"""What uploaders can choose from: the routes of the stack, one choice a rule, and keys that reach them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Choice:
     screenings: tuple[Screening, ...]
 
     def key(self, folder: str, name: str) -> str:
-        """A new key that nobody can guess, for a file of that name, which may hold anything.
+        """A new key that cannot be guessed, for a file of that name, which may hold anything.
 
         Args:
             folder: below the route's prefix, ends with a slash; tells these uploads from all others.

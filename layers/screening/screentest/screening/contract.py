@@ -327,7 +327,7 @@ _VERDICTS_BY_NAME: Final = frozenset(
 
 
 def is_verdict(code: str | None) -> bool:
-    """Whether a code speaks of the picture, at whatever status and place it comes."""
+    """Whether a code is about the picture, at whatever status and place it comes."""
     return code is not None and (bool(_VERDICTS.match(code)) or code in _VERDICTS_BY_NAME)
 
 

@@ -13,7 +13,7 @@ MODEL_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Names that a route or an object may ask for. They become sort keys, tags and message attributes."""
 
 NO_VERSION: Final = "-"
-"""Stands for the version in keys where the bucket keeps none."""
+"""In place of the version in keys where the bucket keeps none."""
 
 
 class Verdict(StrEnum):
@@ -79,7 +79,7 @@ class Screening:
     def of(cls, model: str, ratio: str | None = None) -> Screening:
         """The screening with the ratio that the model's contract knows.
 
-        EMO crops to `1:1` unless told otherwise; the other known models have one framing only, whatever is asked.
+        EMO crops to `1:1` by default; the other known models have one framing only, whatever is asked.
         Models of no known family get the ratio that is asked for, or none.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What the failure topic is told: pure functions from a record to a message."""
+"""Messages for the failure topic: pure functions from a record to a message."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Notice:
 
 
 def wanted(record: Record, notify_on: Literal["failures", "all"]) -> bool:
-    """Whether the topic is to hear of this verdict."""
+    """Whether this verdict is to be announced."""
     return notify_on == "all" or record.result is None or record.result.verdict is not Verdict.PASS
 
 

@@ -157,7 +157,7 @@ class Result:
         detector: `self-hosted/VERSION` or the host.
         latency_ms: of the detector call.
         tags: `written`, `trimmed`, `no-room`, `failed` or `object-gone`.
-        notified_at: when the topic was told.
+        notified_at: when the notice was published.
     """
 
     verdict: Verdict

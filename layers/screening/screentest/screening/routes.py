@@ -44,7 +44,7 @@ class Routes:
     def parse(cls, value: object) -> Routes:
         """Routes from JSON text: a list of `{"prefix", "suffix"?, "screenings": [{"model", "ratio"?}]}`.
 
-        Empty text stands for the default routes.
+        Empty text means the default routes.
 
         Raises:
             ValueError: says which rule is malformed, and how.

@@ -225,7 +225,7 @@ class Screener:
                 result = replace(result, tags="object-gone")
             failure = error if outcome(error).recorded else None
             if failure and seen and seen.result and seen.result.code == error.code:
-                # Told at the first of these attempts.
+                # Announced at the first of these attempts.
                 result = replace(result, notified_at=seen.result.notified_at)
             return Judged(screening, claim.decided(result, is_retried=failure is not None), claim, failure)
         except Exception:
@@ -269,7 +269,7 @@ class Screener:
             return steps, None
         if failure is not None and failure not in map(failure_of, steps):
             self._telemetry.failed(ref, None, failure)
-        # A refusal is told at once: a person must act, and hours would pass before the final attempt.
+        # A refusal is announced at once: a person must act, and hours would pass before the final attempt.
         if failure is None or attempt.final_attempt or isinstance(failure, AccessDenied):
             steps = [self._announced(ref, step, failure, attempt) for step in steps]
         return steps, failure

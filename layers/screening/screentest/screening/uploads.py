@@ -63,7 +63,7 @@ SHOWN: Final = (
     Attribute.BODY_STYLE,
     Attribute.SCREENED_AT,
 )
-"""What whoever uploaded may see of a record; where and by what it was judged is the operator's business."""
+"""What uploaders may see of a record; where and by what it was judged is the operator's business."""
 
 PREFLIGHT_SECONDS: Final = 600
 """For which a browser remembers that it may ask."""
@@ -121,7 +121,7 @@ class BearerKey:
         """The key.
 
         Raises:
-            ScreeningError: it cannot be read, or is empty: then nobody is let in.
+            ScreeningError: it cannot be read, or is empty: then no request is accepted.
         """
         return self._encoded(refresh=False)
 
@@ -152,7 +152,7 @@ class UploadApi:
 
     Args:
         origins: whose pages may read the answers.
-        failed: told of each failure of ours that ended a request.
+        failed: called with each failure of ours that ended a request.
     """
 
     def __init__(
@@ -308,7 +308,7 @@ class UploadApi:
 
 
 def _token(secret: bytes, key: str, expires: int) -> str:
-    """What proves that we gave somebody the form for `key`."""
+    """Proof that the form for `key` was ours."""
     message = f"screentest verdicts\n{expires}\n{key}".encode("utf-8", "replace")
     digest = hmac.digest(secret, message, hashlib.sha256)
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -35,7 +35,7 @@ class ApiError(DetectionError):
         code: the wire's code.
         message: the wire's message.
         headers: further response headers.
-        cause: what happened, where the answer does not say it; for whoever runs this process, never on the wire.
+        cause: what happened, where the answer does not say it; for the log, never on the wire.
     """
 
     def __init__(

@@ -54,7 +54,7 @@ Resolver = Callable[[str, int], Sequence[str]]
 """Host and port to addresses in canonical form; raises `OSError`."""
 
 Take = Callable[[int], None]
-"""Told the size of each piece before it is kept; raises to end the download."""
+"""Called with the size of each piece before it is kept; raises to end the download."""
 
 
 class Fetcher(Protocol):
@@ -325,7 +325,7 @@ class _Stream(httpcore.NetworkStream):
 
 def _in_time(work: Callable[[], Sequence[str]], deadline: _Deadline) -> Sequence[str]:
     """What `work` returns or raises, or `TimeoutError`: the system's resolver knows no time-out of its own. A thread
-    left behind ends by itself and keeps nobody waiting."""
+    left behind ends by itself and delays no request."""
     done: queue.SimpleQueue[Sequence[str] | OSError | UnicodeError] = queue.SimpleQueue()
 
     def run() -> None:

@@ -21,7 +21,7 @@ class Busy(DetectionError):
 
 
 MOST_SECONDS = 30
-"""That anybody is asked to stay away."""
+"""Longest `Retry-After`."""
 
 PICTURES_A_SECOND = 10
 """That a worker is thought to judge before it has judged some: those of one megapixel on half a core."""
@@ -48,7 +48,7 @@ class Limits:
         held_bytes: of picture files in memory at a time, over all requests.
         decoding_bytes: of pictures being decoded at a time, as their headers promise; one that needs more is decoded
             alone. The largest legal picture.
-        judging: pictures at the detectors at a time; `None` where whoever judges sees to that.
+        judging: pictures at the detectors at a time; `None` where the caller bounds them.
         patience: seconds that a downloaded picture waits for a detector.
     """
 
@@ -166,7 +166,7 @@ class Throttle:
             raise Busy
 
     def refused(self) -> int:
-        """The seconds that whoever is refused now shall stay away. Each has an appointment of its own, as many a second
+        """`Retry-After` of a refusal now, seconds. Each has an appointment of its own, as many a second
         as pictures were judged lately: they come back one by one, find room, and in the order in which they came."""
         with self._lock:
             now = time.monotonic()

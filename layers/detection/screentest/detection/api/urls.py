@@ -44,7 +44,7 @@ class ImageUrl:
 
     @property
     def origin(self) -> str:
-        """Scheme and authority: all of a URL that may be told or logged, since path and query may be a credential."""
+        """Scheme and authority: all of a URL that may be shown or logged, since path and query may be a credential."""
         return f"{self.scheme}://{self.authority}"
 
     def __str__(self) -> str:

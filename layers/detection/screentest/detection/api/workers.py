@@ -140,5 +140,5 @@ class WorkerProcesses:
         except DecoderUnavailable as error:
             self._broken.add(detector)
             logger.error("%s", error)  # noqa: TRY400 - the sentence says what to do, a traceback would bury it
-        # Where it does not start, the next picture tries again and is told.
+        # Where it does not start, the next picture tries again and gets the error.
         self._idle.put(detector)

@@ -61,7 +61,7 @@ EMOJI = ModelSpec(
     messages=PORTRAIT,
     wire=WIRE,
     max_megabytes=10,
-    # Its own documents name no size, so that a smaller fault comes last: whoever enlarges the picture should not then
-    # learn that the face was covered all along. Large pictures cost too much for that.
+    # Its own documents name no size, so that a smaller fault comes last: an enlarged picture should not then
+    # turn out to have a covered face all along. Large pictures cost too much for that.
     judged_from_side=t.EMOJI_JUDGED_SIDE_MIN,
 )

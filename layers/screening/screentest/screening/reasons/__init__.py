@@ -82,7 +82,7 @@ def explain(code: str | None, model: str, lang: str = "en", *, ratio: str | None
 
     Returns:
         The words for the code; for a code that is not listed those of its parent (`Throttling.New` reads like
-        `Throttling`), else a general sentence that leaves the code to speak.
+        `Throttling`), else a general sentence.
 
     Raises:
         ValueError: `lang` is none of the three.
