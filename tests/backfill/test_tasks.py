@@ -160,6 +160,7 @@ def test_what_is_decided_by_these_rules_is_skipped(function: Function) -> None:
     [
         ({"rules_version": "0"}, None, 1),
         ({"rules_version": "0"}, "outdated", 1),
+        ({"rules_version": "3"}, "outdated", 1),
         ({"rules_version": "0"}, "new,error", 0),
         ({"verdict": "error"}, "error", 1),
         ({"verdict": "error"}, "new,outdated", 0),

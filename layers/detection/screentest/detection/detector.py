@@ -93,15 +93,32 @@ class Detector:
             DecoderUnavailable: the decoder does not start.
         """
         spec = models.find(model) if isinstance(model, str) else model
-        framing = spec.framing(ratio)
+        spec.framing(ratio)  # what is asked wrongly is said before the picture is looked at
         header = self.probe(data)
-        size = _size(spec, header)
-        wrong = next((check for check in size if check.failed), None)
-        if wrong is not None and not _judged_all_the_same(spec, header):
-            explanation = Explanation(size, wrong.rule)
-            return _rejected(spec, ratio, wrong.code, False, header.width, header.height, explanation)
-        picture = decode(data, header) if self._decoder is None else self._decoder.decode(data, header)
-        return _judge(spec, framing, Evidence(picture, self._networks), size)
+
+        def evidence() -> Evidence:
+            picture = decode(data, header) if self._decoder is None else self._decoder.decode(data, header)
+            return Evidence(picture, self._networks)
+
+        return judge(header, evidence, spec, ratio)
+
+
+def judge(
+    header: Header, evidence: Callable[[], Evidence], model: ModelSpec | str, ratio: str = "1:1"
+) -> Answer:
+    """Judge a picture by its header and, unless that decides, by what `evidence` says of it.
+
+    Raises:
+        UnknownModel, InvalidRatio: no such detector or ratio.
+    """
+    spec = models.find(model) if isinstance(model, str) else model
+    framing = spec.framing(ratio)
+    size = _size(spec, header)
+    wrong = next((check for check in size if check.failed), None)
+    if wrong is not None and not _judged_all_the_same(spec, header):
+        explanation = Explanation(size, wrong.rule)
+        return _rejected(spec, ratio, wrong.code, False, header.width, header.height, explanation)
+    return _judge(spec, framing, evidence(), size)
 
 
 def too_large(model: ModelSpec, ratio: str) -> Answer:

@@ -106,11 +106,13 @@ BACK_SURE = 0.7
 # 0.72 to 0.84; the box itself varies by a tenth.
 FACE_SHARE_MIN = 0.068
 FACE_SHARE_MIN_HALF_BODY = 0.052
-FACE_SHARE_MAX = 0.80
+FACE_SHARE_MAX = 0.84
+"""Where the labelling begins to fail it; the largest good one reads 0.83."""
 
 # Light and sharpness of the face.
-BRIGHTNESS_MIN = 29.0
-"""Mean luma: labelled dark at about 30 and below (the set: 8 to 17), dim faces 26 left open, darkest good one 56."""
+BRIGHTNESS_MIN = 42.0
+"""Mean luma: labelled dark 5 to 22, silhouettes that the eye calls dark 39 to 51; dim faces, 27 to 43, are left open;
+the darkest good ones, of dark-skinned people, 55 and 57."""
 BLUR_MAX = 1.6
 """% of the face's width, by networks that had not seen the picture's source: labelled blurred 1.75 and more, good faces
 up to 1.44 and but for three up to 1.03, whatever their size."""
@@ -127,8 +129,8 @@ NOSE_SHIFT_MAX = 0.46
 0.48 to 1.3, good pictures up to 0.36, the band that is left open up to 0.45."""
 YAW_MAX_EMOJI = 21.0
 """Labelled frontal: read up to 14; 35-50: 22 to 37."""
-ROLL_MAX = 24.5
-"""Labelled open from 15 to 25."""
+ROLL_MAX = 25.0
+"""Labelled open from 15 to 25. Good ones read up to 24.9, those labelled more 25.5 and above but for one."""
 ROLL_MAX_EMOJI = 17.0
 """Labelled open from 12 to 20."""
 ROLL_MAX_LYING = 45.0
@@ -141,15 +143,23 @@ PITCH_MAX = 28.0
 # What covers the face.
 MASK_MAX = 0.5
 """Real masks of the set 0.91 to 1.00, bare faces up to 0.18."""
-SUNGLASSES_MAX = 0.6
-"""Of 34 pictures with sunglasses 25 read more, of 449 good ones 1; above 0.5 are 27 and 5, three of them clear glasses
-on dark skin."""
-EYE_SHADE = (0.42, 0.72)
-"""Luma below the eyes in parts of the cheeks': at the first surely shaded (sunglasses 0.13 to 0.51), at the second
-surely not."""
-UNSHADED_WEIGHT = 0.55
-"""What the network alone is worth where nothing is shaded: enough from 0.91 on. Mirrored and pale sunglasses 0.93 and
-more, good pictures up to 0.72."""
+NETWORK_ODDS_MAX = 8.0
+"""Log-odds of our own network beyond which it is not surer, where witnesses are weighed."""
+SUNGLASSES_HINT = 0.12
+"""Of the network, below which nobody else is asked: all 31 with sunglasses read 0.55 and more, nine of ten others
+less."""
+
+
+class SunglassesWitnesses(NamedTuple):
+    """Weights of log-odds."""
+
+    network: float
+    appearance: float
+    bias: float
+
+
+SUNGLASSES_WITNESSES = SunglassesWitnesses(0.72, 1.44, -1.72)
+SUNGLASSES_MAX = 0.5
 OBJECT_MAX = 0.5
 """A bar over the eyes 0.92; faces with a microphone or cut by the frame up to 0.46, others up to 0.31."""
 FEATURE_CONTRAST_MIN = 0.10
@@ -160,9 +170,20 @@ PALM_SCORE_MIN = 0.30
 PALMS = 3
 HAND_PRESENCE_MIN = 0.75
 """Hands at heads read 0.85 to 1.00, collars and hair below 0.5."""
-HAND_POINTS_FULL = 6
-HAND_OVER_FACE_MAX = 0.6
-"""Four of 21 points within the outline: covering hands 7 and 8, fingers at the cheek 1 to 3 (left open), others 0."""
+INNER_FACE = 0.7
+"""Of the face's outline, about its middle: brows to mouth. Fingers at a cheek or the jaw lie within the outline."""
+
+
+class HandWitnesses(NamedTuple):
+    """Weights of log-odds, and of each of a hand's 21 points within the inner face."""
+
+    network: float
+    points: float
+    bias: float
+
+
+HAND_WITNESSES = HandWitnesses(0.46, 1.16, -4.08)
+HAND_OVER_FACE_MAX = 0.45
 HAND_HINT = 0.2
 """Of the network, below which palms are not looked for: all hands at heads of the set 0.44 and more."""
 HAND_NEAR_SURE = 0.95

@@ -12,11 +12,10 @@ from screentest.detection.evidence.measurement import Room, measured
 from screentest.detection.lazy import lazy
 from screentest.detection.vision.crops import Points
 from screentest.detection.vision.occlusion import Occlusion, OcclusionNet
-from screentest.detection.vision.runtime import Array
+from screentest.detection.vision.runtime import Array, log_odds, probability
 
-# Mesh points: rings about the subject's right and left eye, and of the cheeks below them; the mouth.
+# Mesh points: rings about the subject's right and left eye; the mouth.
 _EYES = ((33, 159, 133, 145), (263, 386, 362, 374))
-_CHEEKS = ((50, 101, 205, 187), (280, 330, 425, 411))
 _MOUTH = (61, 291, 13, 14, 0, 17)
 
 
@@ -26,12 +25,6 @@ def _patch(values: Array, centre: Points, half: float) -> Array:
     x1, y1 = (int(min(max(v, 0), side - 1)) for v, side in zip(centre - half, (width, height), strict=True))
     x2, y2 = (int(min(max(v + 1, 1), side)) for v, side in zip(centre + half, (width, height), strict=True))
     return values[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)].ravel()
-
-
-def _median(values: Array) -> float:
-    """To the bit as `np.median` has it, which imports `numpy.ma`."""
-    ordered = np.sort(values, axis=None)
-    return float(np.mean(ordered[(ordered.size - 1) // 2 : ordered.size // 2 + 1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,28 +53,20 @@ class Covering(Room):
         """Probability of a mask or cloth over mouth and nose by our own network (docs/training.md)."""
         return None if self.occlusion is None else self.occlusion.mask
 
-    @measured(frame="levelled face")
-    def eye_shade(self) -> float | None:
-        """Median luma below the eyes in parts of the cheeks': dark glasses reach there, shadow seldom does."""
-        if self._levelled is None:
-            return None
-        points, y = self._levelled
-        cheeks = np.concatenate([_patch(y, points[list(ring)].mean(0), 0.09 * 128) for ring in _CHEEKS])
-        shades = []
-        for ring in _EYES:
-            eye = points[list(ring)]
-            centre, width = eye.mean(0), float(np.ptp(eye[:, 0]))
-            shades.append(_median(_patch(y, np.add(centre, (0, 0.25 * width)), 0.3 * width)))
-        return float(np.mean(shades)) / max(_median(cheeks), 1.0)
-
     @measured(frame="main face")
     def sunglasses(self) -> float | None:
-        """Probability of opaque glasses by our own network, held down where it is not dark below the eyes."""
-        if self.occlusion is None or self.eye_shade is None:
+        """Probability of opaque glasses: our own network for what covers a face and, where it sees a hint of them, how
+        the face looks to a network that names things, weighed together."""
+        if self.occlusion is None or self.subject.mesh is None:
             return None
-        dark, light = t.EYE_SHADE
-        shade = min(max((light - self.eye_shade) / (light - dark), 0.0), 1.0)
-        return self.occlusion.sunglasses * (t.UNSHADED_WEIGHT + (1 - t.UNSHADED_WEIGHT) * shade)
+        seen = self.occlusion.sunglasses
+        if seen < t.SUNGLASSES_HINT:
+            return seen
+        w = t.SUNGLASSES_WITNESSES
+        features = self.networks.appearance(self.picture.image, OcclusionNet.region(self.subject.mesh))
+        limit = t.NETWORK_ODDS_MAX
+        network = min(max(log_odds(seen), -limit), limit)
+        return probability(w.network * network + w.appearance * self.networks.glasses(features) + w.bias)
 
     @measured(frame="levelled face")
     def feature_contrast(self) -> float | None:
@@ -101,8 +86,10 @@ class Covering(Room):
     @measured(frame="main face")
     def object_over_face(self) -> float | None:
         """Probability of something other than mask, sunglasses and hands before the face by our own network; 1 where
-        an eye or the mouth has less than a tenth of the face's contrast."""
+        an eye or the mouth of a lit face has less than a tenth of the face's contrast."""
         if self.occlusion is None or self.feature_contrast is None or self.sunglasses is None:
             return None
         named = self.occlusion.mask > t.MASK_MAX or self.sunglasses > t.SUNGLASSES_MAX
-        return 1.0 if self.feature_contrast < t.FEATURE_CONTRAST_MIN and not named else self.occlusion.object
+        # In the dark nothing has contrast.
+        empty = self.feature_contrast < t.FEATURE_CONTRAST_MIN and self.head.brightness >= t.BRIGHTNESS_MIN
+        return 1.0 if empty and not named else self.occlusion.object

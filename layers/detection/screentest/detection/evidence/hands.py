@@ -15,6 +15,7 @@ from screentest.detection.lazy import lazy
 from screentest.detection.vision.bodies import LEFT_WRIST, RIGHT_WRIST
 from screentest.detection.vision.crops import Points, Region
 from screentest.detection.vision.hands import Hand
+from screentest.detection.vision.runtime import log_odds, probability
 
 # Mesh points: outline of the face.
 _OUTLINE: tuple[int, ...] = (
@@ -59,18 +60,34 @@ class Hands(Room):
         near = min(math.dist(wrist, face.centre) for wrist in body.points[[LEFT_WRIST, RIGHT_WRIST]])
         return near / max(face.width, face.height)
 
+    @lazy
+    def _network(self) -> tuple[float, float]:
+        """What our own network says of a hand before the face, and of one at it; where it was not asked, the latter is
+        likely enough to look."""
+        occlusion = self.covering.occlusion
+        return (occlusion.hand, occlusion.hand_near) if occlusion else (0.0, 1.0)
+
+    @lazy
+    def points_over_face(self) -> int:
+        """How many points of a hand lie within the inner face."""
+        mesh = self.subject.mesh
+        # Palms cost more than all else about a face: they are looked for where the network sees a hint of a hand.
+        if mesh is None or max(self._network) < t.HAND_HINT:
+            return 0
+        outline = mesh.points[list(_OUTLINE), :2]
+        centre = outline.mean(0)
+        inner = centre + t.INNER_FACE * (outline - centre)
+        return max((int(_inside(inner, hand.points).sum()) for hand in self.found), default=0)
+
     @measured(frame="main face")
     def hand_over_face(self) -> float:
-        """The better of our own network's probability and the share of six hand points within the face's outline."""
-        mesh, occlusion = self.subject.mesh, self.covering.occlusion
-        if mesh is None:
+        """Probability that a hand covers a part of the face: our own network and how many points of a hand lie within
+        the inner face, weighed together."""
+        if self.subject.mesh is None:
             return 0.0
-        outline = mesh.points[list(_OUTLINE), :2]
-        seen, near = (occlusion.hand, occlusion.hand_near) if occlusion else (0.0, 1.0)
-        # Palms cost more than all else about a face: they are looked for where the network sees a hint of a hand.
-        hands = self.found if max(seen, near) >= t.HAND_HINT else []
-        points = max((int(_inside(outline, hand.points).sum()) for hand in hands), default=0)
-        return max(seen, min(1.0, points / t.HAND_POINTS_FULL))
+        w, limit = t.HAND_WITNESSES, t.NETWORK_ODDS_MAX
+        network = min(max(log_odds(self._network[0]), -limit), limit)
+        return probability(w.network * network + w.points * self.points_over_face + w.bias)
 
     @measured("face widths", frame="centre of the main face")
     def hand_distance(self) -> float | None:

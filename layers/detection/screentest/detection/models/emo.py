@@ -42,16 +42,14 @@ WIRE = Wire(
     boxes=True,
 )
 
-# The documented order of checks.
+# Of several faults the one that is named first is the one that a person would name: what covers a face or turns it away
+# also makes it measure small, dark or soft.
 HEAD = Framing(
     "1:1",
     (
         rule.NOBODY,
         rule.SEVERAL,
-        rule.SMALL,
         rule.LARGE,
-        rule.DARK,
-        rule.SOFT,
         rule.BACK,
         rule.HIDDEN,
         rule.MASK,
@@ -59,6 +57,9 @@ HEAD = Framing(
         rule.OBJECT,
         rule.HAND_OVER_FACE,
         rule.TURNED,
+        rule.DARK,
+        rule.SMALL,
+        rule.SOFT,
         rule.TILTED,
         rule.NODDING,
         rule.CUT,
@@ -71,7 +72,6 @@ HALF_BODY = Framing(
     (
         rule.NOBODY,
         rule.SEVERAL,
-        rule.DARK,
         rule.LYING,
         # What shows a chest at most is plainly no half body, whatever else is open about the face. Whether a frame
         # that reaches further shows the hips is asked after the other faults, as crops at the waist are open.
@@ -84,8 +84,9 @@ HALF_BODY = Framing(
         rule.SUNGLASSES,
         rule.HAND_OVER_FACE,
         rule.OBJECT,
-        rule.SOFT,
         rule.TURNED,
+        rule.DARK,
+        rule.SOFT,
         rule.TILTED,
         rule.HIPS,
         rule.NODDING,

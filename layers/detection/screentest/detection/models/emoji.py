@@ -27,15 +27,13 @@ WIRE = Wire(
     boxes=True,
 )
 
+# The order is EMO's, for the same reason.
 HEAD = Framing(
     "1:1",
     (
         rule.NOBODY,
         rule.SEVERAL,
-        rule.SMALL,
         rule.LARGE,
-        rule.DARK,
-        rule.SOFT,
         rule.BACK,
         rule.HIDDEN,
         rule.MASK,
@@ -43,6 +41,9 @@ HEAD = Framing(
         rule.OBJECT,
         rule.HAND_OVER_FACE,
         rule.TURNED.limited(at_most=t.YAW_MAX_EMOJI),
+        rule.DARK,
+        rule.SMALL,
+        rule.SOFT,
         rule.TILTED.limited(at_most=t.ROLL_MAX_EMOJI),
         rule.NODDING,
         rule.CUT,

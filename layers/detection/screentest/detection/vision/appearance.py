@@ -44,3 +44,20 @@ class HeldHead:
         """Log-odds, at even chances before the picture is seen, that something large is held, by the features of the
         whole person and of the torso."""
         return float(self._weights @ np.concatenate([person, torso])) + self._bias
+
+
+class GlassesHead:
+    """One linear layer of our own over how a face looks: opaque glasses against clear and tinted ones
+    (training/glasses)."""
+
+    def __init__(self) -> None:
+        path = WEIGHTS / "glasses_head.npz"
+        if not path.is_file():
+            raise WeightsMissing(path)
+        with np.load(path) as data:
+            self._weights: Array = data["weights"]
+            self._bias = float(data["bias"])
+
+    def __call__(self, features: Array) -> float:
+        """Log-odds, at even chances before the picture is seen, by the features of the face's region."""
+        return float(self._weights @ features) + self._bias

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from screentest.detection.lazy import lazy
-from screentest.detection.vision.appearance import Appearance, HeldHead
+from screentest.detection.vision.appearance import Appearance, GlassesHead, HeldHead
 from screentest.detection.vision.blendshapes import Blendshapes
 from screentest.detection.vision.blur import BlurNet
 from screentest.detection.vision.bodies import BodyDetector
@@ -67,6 +67,11 @@ class Networks:
     def held(self) -> HeldHead:
         """Whether something large is held, by the appearance of a person."""
         return HeldHead()
+
+    @lazy
+    def glasses(self) -> GlassesHead:
+        """Whether glasses are opaque, by the appearance of a face."""
+        return GlassesHead()
 
     @lazy
     def blur(self) -> BlurNet:

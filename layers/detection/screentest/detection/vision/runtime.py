@@ -87,3 +87,9 @@ def sigmoid(values: Array) -> Array:
 def probability(odds: float) -> float:
     """Of log-odds."""
     return 1 / (1 + math.exp(-min(max(odds, -80.0), 80.0)))
+
+
+def log_odds(probability: float) -> float:
+    """Of a probability; certainty counts as one in a million."""
+    p = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(p / (1 - p))
