@@ -16,16 +16,19 @@ from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
 STRENGTH = 1e-5
+TORSO = slice(2560, 5120)
+"""Of the features, which are the person's, then the torso's."""
 LAID_WEIGHT = 0.2
 
 
-def fit(data: Any, numbers: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights and bias in the features' own scale, from the pictures `numbers` and what was laid over them."""
+def fit(data: Any, numbers: np.ndarray, part: slice) -> tuple[np.ndarray, float]:
+    """Weights and bias in the features' own scale for a part of them, from the pictures `numbers` and what was laid
+    over them."""
     numbers = numbers[~np.isnan(data["held"][numbers])]
-    features = data["features"][numbers].astype(np.float32)
+    features = data["features"][numbers][:, :, part].astype(np.float32)
     real = features.reshape(-1, features.shape[2])
     laid = np.isin(data["laid_repos"], data["repos"][numbers])
-    x = np.concatenate([real, data["laid"][laid].astype(np.float32)])
+    x = np.concatenate([real, data["laid"][laid][:, part].astype(np.float32)])
     y = np.concatenate([np.repeat(data["held"][numbers], features.shape[1]), data["laid_held"][laid]])
     weight = np.where(np.arange(len(x)) < len(real), 1.0, LAID_WEIGHT)
     weight[y == 1] *= weight[y == 0].sum() / weight[y == 1].sum()
@@ -36,15 +39,15 @@ def fit(data: Any, numbers: np.ndarray) -> tuple[np.ndarray, float]:
     return w, float(model.intercept_[0] - scaler.mean_ @ w)
 
 
-def unseen(data: Any) -> np.ndarray:
+def unseen(data: Any, part: slice) -> np.ndarray:
     """Log-odds of each picture by weights that saw none of its repository, mean of three divisions."""
     rounds = []
     for seed in (3, 7, 11):
         out = np.zeros(len(data["held"]))
         folds = GroupKFold(6, shuffle=True, random_state=seed)
         for seen, held in folds.split(out, groups=data["repos"]):
-            w, b = fit(data, seen)
-            out[held] = data["features"][held, 0].astype(np.float32) @ w + b
+            w, b = fit(data, seen, part)
+            out[held] = data["features"][held, 0, part].astype(np.float32) @ w + b
         rounds.append(out)
     return np.mean(rounds, axis=0)
 
@@ -63,13 +66,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("held_head.npz"))
     options = parser.parse_args()
     data = dict(np.load(options.work / "held.npz"))
-    odds, held, good = unseen(data), data["held"] == 1, data["good"]
-    print("held against all that is free:", described(odds[held], odds[data["held"] == 0]))
-    print("held against good pictures for AnimateAnyone:", described(odds[held], odds[good]))
-    print("highest good pictures:", np.round(np.sort(odds[good])[-8:], 2))
-    np.savez(options.work / "unseen.npz", odds=odds)
-    w, b = fit(data, np.arange(len(held)))
-    np.savez(options.out, weights=w.astype(np.float32), bias=np.float32(b))
+    held, good = data["held"] == 1, data["good"]
+    found, layers = {}, {}
+    for name, part in (("both", slice(None)), ("torso", TORSO)):
+        odds = found[name] = unseen(data, part)
+        print(f"{name}, held against all that is free:", described(odds[held], odds[data["held"] == 0]))
+        print(f"{name}, held against good pictures for AnimateAnyone:", described(odds[held], odds[good]))
+        print("  highest good pictures:", np.round(np.sort(odds[good])[-8:], 2))
+        print("  lowest held ones:", np.round(np.sort(odds[held])[:8], 2))
+        w, b = fit(data, np.arange(len(held)), part)
+        layers |= {f"{name}_weights": w.astype(np.float32), f"{name}_bias": np.float32(b)}
+    np.savez(options.work / "unseen.npz", **found)
+    np.savez(options.out, **layers)
 
 
 if __name__ == "__main__":

@@ -295,6 +295,9 @@ TORSO_SHOWN = 0.35
 """Of the region's side, that the frame shows below its middle at least."""
 TORSO_IN_PERSON = 0.6
 """Without a face, in parts of the person's region."""
+HELD_UNLIKELY = -0.8
+"""Log-odds by the torso alone, below which the person is not looked at: four of five good pictures; the lowest with
+something large held reads -0.64."""
 HELD_MAX = 0.58
 """By weights that had not seen their source: of 154 good pictures one reads more (0.68), of 41 with something
 large 35; most of the others sit."""

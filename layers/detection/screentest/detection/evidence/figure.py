@@ -58,11 +58,14 @@ class Figure(Room):
 
     @measured(frame="main person")
     def held(self) -> float:
-        """Probability that something large is held (an instrument, a ball, a bag): how person and torso look."""
-        image, size = self.picture.image, self.picture.size
-        person = self.networks.appearance(image, person_region(self.subject, size))
+        """Probability that something large is held (an instrument, a ball, a bag): how the torso looks, and where that
+        does not rule it out the whole person too."""
+        image, size, head = self.picture.image, self.picture.size, self.networks.held
         torso = self.networks.appearance(image, torso_region(self.subject, size))
-        return probability(self.networks.held(person, torso))
+        odds = head.by_torso(torso)
+        if odds > t.HELD_UNLIKELY:
+            odds = head(self.networks.appearance(image, person_region(self.subject, size)), torso)
+        return probability(odds)
 
     @lazy
     def pose(self) -> Pose | None:

@@ -30,20 +30,27 @@ class Appearance:
 
 
 class HeldHead:
-    """The layer."""
+    """Two layers: is something large held, by person and torso, and by the torso alone.
+
+    Log-odds, at even chances before the picture is seen.
+    """
 
     def __init__(self) -> None:
         path = WEIGHTS / "held_head.npz"
         if not path.is_file():
             raise WeightsMissing(path)
         with np.load(path) as data:
-            self._weights: Array = data["weights"].astype(np.float32)
-            self._bias = float(data["bias"])
+            self._both: Array = data["both_weights"]
+            self._torso: Array = data["torso_weights"]
+            self._biases = float(data["both_bias"]), float(data["torso_bias"])
 
     def __call__(self, person: Array, torso: Array) -> float:
-        """Log-odds, at even chances before the picture is seen, that something large is held, by the features of the
-        whole person and of the torso."""
-        return float(self._weights @ np.concatenate([person, torso])) + self._bias
+        """By the features of the whole person and of the torso."""
+        return float(self._both @ np.concatenate([person, torso])) + self._biases[0]
+
+    def by_torso(self, torso: Array) -> float:
+        """By the features of the torso alone."""
+        return float(self._torso @ torso) + self._biases[1]
 
 
 class GlassesHead:
