@@ -110,7 +110,7 @@ demo: setup $(HOST_BUILD) ## Screen real pictures on the local stack (PHOTOS=fol
 	@$(BIN)/screentest demo $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 # On a terminal it gets a process group of its own, so that Ctrl-C reaches it alone and make reports its exit status.
-up: setup $(HOST_BUILD) ## Run the local stack until Ctrl-C (ARGS="--port N --page-port N --upload-port N")
+up: setup $(HOST_BUILD) ## Run the local stack until Ctrl-C (ARGS="--port N --page-port N --cors-origin ORIGIN")
 	@if [ -t 0 ]; then set -m; $(BIN)/screentest up $(ARGS); exit $$?; else exec $(BIN)/screentest up $(ARGS); fi
 
 invoke: setup $(HOST_BUILD) ## Run the built function on one event: EVENT=events/x.json

@@ -7,6 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from botocore.config import Config
 
 from screentest.screening import bootstrap
 from screentest.screening.errors import ScreeningError
@@ -15,26 +16,31 @@ from screentest.screening.settings import UploadSettings
 from screentest.screening.table import VerdictTable
 from screentest.screening.uploads import BearerKey, UploadApi
 
+PATIENCE = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+"""Of AWS, so that even when it hangs after a long poll there is time to say so within the function's time-out."""
+
 settings = UploadSettings.read()
 logger = Logger(level=settings.log_level)
 
 
-def failed(error: ScreeningError) -> None:
+def failed(error: Exception) -> None:
     """Say why a request could not be answered, and count it for the alarm."""
-    logger.error("upload API failed", code=error.code, reason=error.message)
+    if isinstance(error, ScreeningError):
+        logger.error("upload API failed", code=error.code, reason=error.message)
+    else:
+        logger.error("upload API failed", code="Defect", exc_info=error)
     with single_metric("UploadApiFailed", MetricUnit.Count, 1) as metric:
         metric.add_dimension("service", logger.service)
 
 
 def build() -> UploadApi:
     """The API as the environment says."""
-    aws = bootstrap.Aws(settings)
+    aws = bootstrap.Aws(settings, PATIENCE)
     table = VerdictTable(aws.dynamodb(), settings.verdict_table_name)
     return UploadApi(
         UploadStore(aws.s3(), table, settings.upload_bucket_name),
         settings.routes,
-        BearerKey(bootstrap.secret(settings.upload_api_key_secret_arn, settings)),
-        origins=settings.upload_api_origins,
+        BearerKey(bootstrap.secret(settings.upload_api_key_secret_arn, settings, PATIENCE)),
         failed=failed,
     )
 

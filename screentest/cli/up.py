@@ -17,9 +17,6 @@ def up(
     page_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Of the page.", show_default="a free one")
     ] = 0,
-    upload_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Of the upload API.", show_default="a free one")
-    ] = 0,
     cors_origin: Annotated[
         list[str] | None,
         typer.Option(
@@ -34,7 +31,7 @@ def up(
     from screentest.stack.up import ORIGINS, run
 
     try:
-        run(port=port, page_port=page_port, upload_port=upload_port, origins=cors_origin or ORIGINS)
+        run(port=port, page_port=page_port, origins=cors_origin or ORIGINS)
     except StackError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error

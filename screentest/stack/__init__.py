@@ -100,6 +100,12 @@ class LocalStack:
         """The stack's outputs, as `DescribeStacks` gives them."""
         return self.deployment.outputs
 
+    @property
+    def upload_api_url(self) -> str:
+        """Where the upload API is on this machine: the local AWS takes the id of a function URL as a path."""
+        url_id = self.outputs["UploadApiUrl"].removeprefix("https://").partition(".")[0]
+        return f"{self.endpoint_url}/_aws/lambda-url/{url_id}"
+
     def client(self, service: str, **credentials: str) -> Any:
         """A boto3 client of the local AWS; see `LocalAws.client`."""
         return self.aws.client(service, **credentials)

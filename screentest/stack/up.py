@@ -14,7 +14,6 @@ from typing import NoReturn
 
 from screentest.page import serve
 from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalStack, StackError
-from screentest.stack.function_url import FunctionUrl
 
 RECORD = Path("build/up.json")
 CHECK_SECONDS = 0.5
@@ -70,11 +69,6 @@ def commands(stack: LocalStack) -> list[str]:
     ]
 
 
-def upload_api(stack: LocalStack, *, port: int = 0) -> FunctionUrl:
-    """The stack's upload API on loopback."""
-    return FunctionUrl(stack.client("lambda"), stack.deployment.resources["UploadFunction"], port=port)
-
-
 def check_port(port: int, option: str) -> None:
     """Whether a port that was asked for can be had; 0 always can.
 
@@ -103,7 +97,6 @@ def run(
     *,
     port: int = 0,
     page_port: int = 0,
-    upload_port: int = 0,
     origins: Sequence[str] = ORIGINS,
 ) -> None:
     """Deploy the stack, print where it is, and wait for a signal.
@@ -112,25 +105,18 @@ def run(
         record: file for endpoint, region, page and outputs as JSON; it exists while the stack does.
         port: of the local AWS; 0 lets the system choose.
         page_port: of the page; 0 lets the system choose.
-        upload_port: of the upload API; 0 lets the system choose.
-        origins: whose pages may use it.
+        origins: whose pages may use the upload API.
 
     Raises:
         StackError: it could not be started, or the local AWS ended by itself.
     """
     check_port(port, "--port")
     check_port(page_port, "--page-port")
-    check_port(upload_port, "--upload-port")
     parameters = {"UploadApi": "key", "UploadApiOrigins": ",".join(origins)}
     _stop_on_signals()
     try:
-        with (
-            LocalStack(port=port, parameters=parameters) as stack,
-            serve(stack, port=page_port) as page,
-            upload_api(stack, port=upload_port) as uploads,
-        ):
-            # The local AWS keeps the function's URL, and does not answer there.
-            outputs = stack.outputs | {"UploadApiUrl": uploads.url}
+        with LocalStack(port=port, parameters=parameters) as stack, serve(stack, port=page_port) as page:
+            outputs = stack.outputs | {"UploadApiUrl": stack.upload_api_url}
             print(f"local AWS    {stack.endpoint_url}   region {REGION}, keys {ACCESS_KEY}/{SECRET_KEY}")
             for name, value in outputs.items():
                 print(f"{name:<20} {value}")
@@ -150,7 +136,8 @@ def run(
             record.parent.mkdir(parents=True, exist_ok=True)
             record.write_text(json.dumps(said, indent=2) + "\n")
             page_line = f"Page: {page.url}   drop a picture on it"
-            print("\n" + box(page_line, "Ctrl-C ends the stack."), flush=True)
+            uploads_line = f"Upload API: {stack.upload_api_url}"
+            print("\n" + box(page_line, uploads_line, "Ctrl-C ends the stack."), flush=True)
             while True:
                 stack.aws.check()
                 time.sleep(CHECK_SECONDS)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.artefact
 
 DEPLOYED = REPOSITORY / ".aws-sam" / "build"
 LAYERS = ("ScreeningLayer", "DetectionLayer")
-FUNCTIONS = ("ScreenFunction", "BackfillFunction", "ApiFunction")
+FUNCTIONS = ("ScreenFunction", "BackfillFunction", "ApiFunction", "UploadFunction")
 ELF_X86_64 = 62  # e_machine, ELF specification
 BUDGET_MB = (
     165  # detection layer with a function, unzipped; AWS itself allows 250 MB for all layers and the function

@@ -29,11 +29,12 @@ EVERYTHING = {
     "DetectionApi": "key",
     "UploadApi": "key",
     "UploadApiOrigins": "https://pages.example",
+    "UploadApiConcurrency": "50",
     "KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef",
 }
 """Every option switched on that can be together with the others."""
 
-EXISTING_BUCKET = {"ExistingBucketName": "pictures-of-ours", "DetectionApi": "iam"}
+EXISTING_BUCKET = {"ExistingBucketName": "pictures-of-ours", "DetectionApi": "iam", "UploadApi": "key"}
 
 Template = dict[str, Any]
 

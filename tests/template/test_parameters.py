@@ -137,7 +137,7 @@ def _role_path(stack: LocalStack) -> object:
 
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/01234567-89ab-cdef-0123-456789abcdef"
 
-ON_THE_TEMPLATE = {"PermissionsBoundaryArn"}
+ON_THE_TEMPLATE = {"PermissionsBoundaryArn", "UploadApiConcurrency"}
 """Parameters that this local AWS leaves out; test_template.py asserts them."""
 
 CASES: list[tuple[dict[str, str], Callable[[LocalStack], object], object, object]] = [
@@ -252,6 +252,10 @@ def test_no_parameter_is_left_out() -> None:
         ({"KmsKeyArn": "alias/mine"}, "not of an alias"),
         ({"BlockUnscreenedReads": "true", "ExistingBucketName": "theirs"}, "BucketPolicyToPaste"),
         ({"DetectionApi": "open"}, "DetectionApi"),
+        ({"UploadApi": "open"}, "UploadApi"),
+        ({"UploadApiConcurrency": "1001"}, "from 0 to 1000"),
+        ({"UploadApiOrigins": "https://app.example.com/page"}, "origins without a path"),
+        ({"UploadApiOrigins": "*"}, "origins without a path"),
     ],
 )
 def test_wrong_parameters_are_refused_with_a_sentence(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import itertools
 import json
 import re
@@ -25,8 +26,10 @@ from template.cloudformation import (
 
 from screentest.screening import records
 from screentest.screening.backfill import is_look
+from screentest.screening.choices import offered
 from screentest.screening.routes import Routes
 from screentest.screening.settings import Settings
+from screentest.screening.uploads import FOLDER
 
 VARIANTS = {"default": {}, "everything": EVERYTHING, "existing bucket": EXISTING_BUCKET}
 DESIGNED_OUTPUTS = {
@@ -440,6 +443,34 @@ def test_only_the_key_mode_of_the_api_is_public() -> None:
     off = effective()
     assert not resources(off, "AWS::Lambda::Url")
     assert "ApiFunction" not in off["Resources"]
+
+
+def test_browsers_are_let_in_where_that_is_asked_for_and_from_the_named_origins_alone() -> None:
+    off = effective()
+    assert not any(name.startswith("UploadApi") for name in (*off["Resources"], *off["Outputs"]))
+    assert "CorsConfiguration" not in off["Resources"]["UploadBucket"]["Properties"]
+    origins = ["https://app.example.com", "http://localhost:5173"]
+    on = effective({"UploadApi": "key", "UploadApiOrigins": ",".join(origins)})
+    function = on["Resources"]["UploadFunction"]["Properties"]
+    assert len(function["Layers"]) == 1, "the detectors are not there"
+    assert "ReservedConcurrentExecutions" not in function
+    bounded = effective({"UploadApi": "key", "UploadApiConcurrency": "5"})["Resources"]["UploadFunction"]
+    assert bounded["Properties"]["ReservedConcurrentExecutions"] == "5"
+    assert on["Resources"]["UploadApiAddress"]["Properties"]["Cors"]["AllowOrigins"] == origins
+    (rule,) = on["Resources"]["UploadBucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
+    assert (rule["AllowedOrigins"], rule["AllowedMethods"]) == (origins, ["POST"])
+    public = [b for b in resources(on, "AWS::Lambda::Permission").values() if b["Principal"] == "*"]
+    assert {b.get("FunctionUrlAuthType", b.get("InvokedViaFunctionUrl")) for b in public} == {"NONE", True}
+    assert "Cors" not in effective({"UploadApi": "key"})["Resources"]["UploadApiAddress"]["Properties"]
+
+
+@pytest.mark.parametrize("bucket", [{}, {"ExistingBucketName": "pictures-of-ours"}])
+def test_a_form_can_put_pictures_into_the_folder_of_uploads_alone(bucket: dict[str, str]) -> None:
+    template = effective({"UploadApi": "key", **bucket})
+    (found,) = [s["Resource"] for _, s in statements(template) if s["Sid"] == "SignForms"]
+    assert found["Fn::Sub"].endswith("/*uploads/*")
+    for choice in offered(Routes.DEFAULT, FOLDER):
+        assert fnmatch.fnmatchcase(choice.key(FOLDER, "picture.jpg"), "*uploads/*")
 
 
 def test_no_secret_travels_in_the_environment(template: dict[str, Any]) -> None:

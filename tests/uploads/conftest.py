@@ -11,7 +11,6 @@ import pytest
 from uploads.upload_ground import Uploads
 
 from screentest.stack import REPOSITORY, LocalStack
-from screentest.stack.up import upload_api
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -26,11 +25,15 @@ def uploads() -> Iterator[Uploads]:
         threading.Thread(target=pages.serve_forever, daemon=True).start()
         origin = f"http://127.0.0.1:{pages.server_port}"
         parameters = {"UploadApi": "key", "UploadApiOrigins": origin}
-        with LocalStack(parameters=parameters) as stack, upload_api(stack) as api:
+        with LocalStack(parameters=parameters) as stack:
             secret = stack.client("secretsmanager").get_secret_value(
                 SecretId=stack.outputs["UploadApiKeySecretArn"]
             )
             yield Uploads(
-                stack, api.url, secret["SecretString"], origin, origin.replace("127.0.0.1", "localhost")
+                stack,
+                stack.upload_api_url,
+                secret["SecretString"],
+                origin,
+                origin.replace("127.0.0.1", "localhost"),
             )
         pages.shutdown()

@@ -58,7 +58,23 @@ def test_a_form_is_good_for_nothing_else(uploads: Uploads) -> None:
     assert send(made, b"x", key="emo/1x1/another.jpg").status_code == 403
     assert send(made, b"x", **{"Content-Type": "text/html"}).status_code == 403
     assert send(made, b"x", tagging="<Tagging/>").status_code == 403
+    assert send(made, b"").status_code == 400
+    assert send(form(uploads, "emoji/"), b"x" * (10 * 1024 * 1024 + 1)).status_code == 400
     assert call(uploads, "GET", made["verdicts"] + "&wait=0").status_code == 404
+
+
+def test_pages_of_the_named_origin_may_read_whatever_is_answered_and_no_others(uploads: Uploads) -> None:
+    ask = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type",
+    }
+    for origin, allowed in ((uploads.page, uploads.page), (uploads.elsewhere, None)):
+        answers = [
+            httpx.options(f"{uploads.url}/uploads", headers=ask | {"origin": origin}, trust_env=False),
+            httpx.post(f"{uploads.url}/uploads", headers={"origin": origin}, timeout=60, trust_env=False),
+        ]
+        assert answers[1].status_code == 401
+        assert [a.headers.get("access-control-allow-origin") for a in answers] == [allowed, allowed]
 
 
 def test_nobody_without_the_key(uploads: Uploads) -> None:

@@ -59,14 +59,21 @@ def private_hosts(settings: Settings) -> tuple[tuple[str, int], ...]:
 
 
 class Aws:
-    """Clients over one session, made when first asked for."""
+    """Clients over one session, made when first asked for.
 
-    def __init__(self, settings: AwsSettings) -> None:
+    Args:
+        patience: time-outs and retries of bucket and table, where not those of the functions that screen.
+    """
+
+    def __init__(self, settings: AwsSettings, patience: Config | None = None) -> None:
         make: Any = session_of(settings).create_client
         at = settings.aws_endpoint_url
-        self.s3: Callable[[], S3Client] = once(lambda: make("s3", config=s3_config(at), endpoint_url=at))
+        own = patience or Config()
+        self.s3: Callable[[], S3Client] = once(
+            lambda: make("s3", config=s3_config(at).merge(own), endpoint_url=at)
+        )
         self.dynamodb: Callable[[], DynamoDBClient] = once(
-            lambda: make("dynamodb", config=_config(), endpoint_url=at)
+            lambda: make("dynamodb", config=_config().merge(own), endpoint_url=at)
         )
         self.sns: Callable[[], SNSClient] = once(lambda: make("sns", config=_config(), endpoint_url=at))
         self.sqs: Callable[[], SQSClient] = once(lambda: make("sqs", config=_config(), endpoint_url=at))
@@ -176,7 +183,7 @@ def remote(settings: Settings) -> DetectionClient:
     return DetectionClient(settings.detector, api_key=secret(arn, settings) if arn else None)
 
 
-def secret(arn: str, settings: AwsSettings) -> Callable[[bool], str | None]:
+def secret(arn: str, settings: AwsSettings, patience: Config | None = None) -> Callable[[bool], str | None]:
     """The key in Secrets Manager: kept for five minutes, and read anew when a server refuses it.
 
     Reading it raises `ConfigurationError` where the secret is missing, refused or cannot be decrypted, and
@@ -188,7 +195,8 @@ def secret(arn: str, settings: AwsSettings) -> Callable[[bool], str | None]:
         from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
         make: Any = session_of(settings).create_client
-        client = make("secretsmanager", config=_config(), endpoint_url=settings.aws_endpoint_url)
+        config = _config().merge(patience or Config())
+        client = make("secretsmanager", config=config, endpoint_url=settings.aws_endpoint_url)
         return SecretsProvider(boto3_client=client)
 
     def key(refused: bool) -> str | None:

@@ -17,6 +17,9 @@ AA_DETECT: Final = "/api/v1/services/aigc/image2video/aa-detect"
 RATIOS: Final = ("1:1", "3:4")
 """`parameters.ratio` of the wire: head, half body."""
 
+MEGABYTES: Final = 20
+"""Of a picture file for models whose documents name no size: what the detection API downloads at most."""
+
 Words = tuple[tuple[re.Pattern[str], str], ...]
 
 
@@ -61,6 +64,7 @@ class Family:
         boxes: fields of a pass: face, extended box; None where there are none.
         body_styles: values of `bodystyle`.
         words: of `reason` or `message`, where rejects have no code.
+        megabytes: the largest picture file (of 1,024 x 1,024 bytes each).
     """
 
     name: str
@@ -71,6 +75,7 @@ class Family:
     boxes: tuple[str, str] | None = None
     body_styles: tuple[str, ...] = ()
     words: Words = ()
+    megabytes: int = MEGABYTES
 
     def code_of(self, text: str | None) -> str | None:
         """The code for a reason given in words."""
@@ -78,11 +83,13 @@ class Family:
 
 
 EMO: Final = Family("emo", ratios=RATIOS, boxes=("face_bbox", "ext_bbox"))
-EMOJI: Final = Family("emoji", sent_ratio="1:1", flag=None, boxes=("bbox_face", "ext_bbox_face"))
+EMOJI: Final = Family(
+    "emoji", sent_ratio="1:1", flag=None, boxes=("bbox_face", "ext_bbox_face"), megabytes=10
+)
 ANIMATE_ANYONE: Final = Family(
     "animate-anyone", AA_DETECT, body_styles=("half", "full"), words=ANIMATE_ANYONE_WORDS
 )
-LIVEPORTRAIT: Final = Family("liveportrait", flag="pass", words=LIVEPORTRAIT_WORDS)
+LIVEPORTRAIT: Final = Family("liveportrait", flag="pass", words=LIVEPORTRAIT_WORDS, megabytes=10)
 WAN_S2V: Final = Family("wan2.2-s2v")
 OTHER: Final = Family("")
 

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from screentest.screening.errors import StoreUnavailable
 from screentest.screening.records import Record
 from screentest.screening.table import VerdictTable
-from screentest.screening.uploads import FORM_SECONDS, MAX_UPLOAD
+from screentest.screening.uploads import FORM_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -25,13 +25,13 @@ class UploadStore:
     table: VerdictTable
     bucket: str
 
-    def form(self, key: str, content_type: str) -> Mapping[str, Any]:
+    def form(self, key: str, content_type: str, largest: int) -> Mapping[str, Any]:
         """Signs locally; no call to AWS."""
         return self.s3.generate_presigned_post(
             self.bucket,
             key,
             Fields={"Content-Type": content_type},
-            Conditions=[{"Content-Type": content_type}, ["content-length-range", 0, MAX_UPLOAD]],
+            Conditions=[{"Content-Type": content_type}, ["content-length-range", 1, largest]],
             ExpiresIn=FORM_SECONDS,
         )
 

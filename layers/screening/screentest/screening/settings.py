@@ -99,7 +99,6 @@ class UploadSettings(AwsSettings):
     verdict_table_name: str = _setting("str", min_length=3)
     routes: Routes = _routes()  # noqa: RUF009 - a field, not a default
     upload_api_key_secret_arn: str = _setting("str", min_length=1)
-    upload_api_origins: tuple[str, ...] = _names()
 
 
 @dataclass(frozen=True, kw_only=True)

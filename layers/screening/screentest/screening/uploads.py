@@ -18,10 +18,11 @@ from urllib.parse import parse_qs, urlencode
 
 from screentest.screening.choices import Choice, offered
 from screentest.screening.errors import ScreeningError
+from screentest.screening.families import family_of
 from screentest.screening.models import Screening
 from screentest.screening.reasons import LANGUAGES, explain
 from screentest.screening.records import Attribute, Record
-from screentest.screening.routes import Routes
+from screentest.screening.routes import REPORTS, Routes
 from screentest.screening.tags import gate
 
 FOLDER: Final = "uploads/"
@@ -29,9 +30,6 @@ FOLDER: Final = "uploads/"
 
 TYPES: Final = {"image/jpeg": ".jpg", "image/png": ".png", "image/bmp": ".bmp", "image/webp": ".webp"}
 """What the detectors read, and how a key ends."""
-
-MAX_UPLOAD: Final = 20 * 1024 * 1024
-"""Bytes: what the detectors take at most."""
 
 FORM_SECONDS: Final = 600
 """How long a form may be used: a slow upload of the largest file."""
@@ -65,15 +63,12 @@ SHOWN: Final = (
 )
 """What uploaders may see of a record; where and by what it was judged is the operator's business."""
 
-PREFLIGHT_SECONDS: Final = 600
-"""For which a browser remembers that it may ask."""
-
 
 class Store(Protocol):
     """The bucket and the table. Every method raises `StoreUnavailable` when they do not answer."""
 
-    def form(self, key: str, content_type: str) -> Mapping[str, Any]:
-        """`url` and `fields` of a presigned POST for this key and type alone, of up to `MAX_UPLOAD` bytes."""
+    def form(self, key: str, content_type: str, largest: int) -> Mapping[str, Any]:
+        """`url` and `fields` of a presigned POST for this key and type alone, of up to `largest` bytes."""
 
     def records(self, key: str) -> Sequence[Record]:
         """Every screening of every version of the object."""
@@ -93,10 +88,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, JSON body (None for none) and further headers."""
+    """Status, JSON body and further headers."""
 
     status: int
-    body: Mapping[str, Any] | None
+    body: Mapping[str, Any]
     headers: Mapping[str, str]
 
 
@@ -151,7 +146,6 @@ class UploadApi:
     """Answers the events of a function URL. Safe to call from one thread at a time.
 
     Args:
-        origins: whose pages may read the answers.
         failed: called with each failure of ours that ended a request.
     """
 
@@ -161,13 +155,11 @@ class UploadApi:
         routes: Routes,
         key: BearerKey,
         *,
-        origins: Sequence[str] = (),
-        failed: Callable[[ScreeningError], None] = lambda _: None,
+        failed: Callable[[Exception], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store, self._routes, self._key = store, routes, key
-        self._origins = frozenset(origins)
         self._failed, self._clock, self._sleep = failed, clock, sleep
         self._choices = offered(routes, FOLDER)
 
@@ -183,7 +175,10 @@ class UploadApi:
             self._failed(error)
             message = "This cannot be answered at the moment, try again later."
             answer = _problem(503, "ServiceUnavailable", message, request_id, {"Retry-After": "2"})
-        shared = self._shared(headers.get("origin"), preflight=answer.status == 204)
+        except Exception as error:  # noqa: BLE001 - whatever it is, a page must be able to read the answer
+            self._failed(error)
+            message = "An internal error has occurred, try again later."
+            answer = _problem(500, "InternalError", message, request_id, {})
         return {
             "statusCode": answer.status,
             "headers": {
@@ -191,23 +186,10 @@ class UploadApi:
                 "Cache-Control": "no-store",
                 "X-Content-Type-Options": "nosniff",
                 **answer.headers,
-                **shared,
             },
-            "body": "" if answer.body is None else json.dumps(answer.body, ensure_ascii=False),
+            "body": json.dumps(answer.body, ensure_ascii=False),
             "isBase64Encoded": False,
         }
-
-    def _shared(self, origin: str | None, *, preflight: bool) -> dict[str, str]:
-        if origin not in self._origins:
-            return {"Vary": "Origin"}
-        may = {"Vary": "Origin", "Access-Control-Allow-Origin": str(origin)}
-        if preflight:
-            may |= {
-                "Access-Control-Allow-Methods": "GET, POST",
-                "Access-Control-Allow-Headers": "Authorization, Content-Type",
-                "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
-            }
-        return may | {"Access-Control-Expose-Headers": "Retry-After"}
 
     def _answer(self, event: Mapping[str, Any], headers: Mapping[str, str]) -> Answer:
         method = str(event["requestContext"]["http"]["method"]).upper()
@@ -215,8 +197,6 @@ class UploadApi:
         allowed = {"/uploads": "POST", "/verdicts": "GET"}.get(path)
         if allowed is None:
             raise Refused(404, "NotFound", "The requested path does not exist.")
-        if method == "OPTIONS":
-            return Answer(204, None, {})
         if method != allowed:
             raise Refused(405, "MethodNotAllowed", f"{path} is asked by {allowed}.", Allow=allowed)
         if path == "/uploads":
@@ -239,7 +219,9 @@ class UploadApi:
         if not isinstance(content_type, str) or content_type not in TYPES:
             raise _invalid(f"type is one of {', '.join(TYPES)}")
         key = choice.key(FOLDER, f"picture{TYPES[content_type]}")
-        form = self._store.form(key, content_type)
+        # What any of its detectors takes: to the others it is a picture that they reject.
+        largest = max(family_of(screening.model).megabytes for screening in choice.screenings) * 1024 * 1024
+        form = self._store.form(key, content_type, largest)
         expires = int(self._clock()) + TOKEN_SECONDS
         query = urlencode(
             {"key": key, "expires": expires, "token": _token(self._key.current(), key, expires)}
@@ -250,7 +232,7 @@ class UploadApi:
                 "key": key,
                 "url": form["url"],
                 "fields": dict(form["fields"]),
-                "max_bytes": MAX_UPLOAD,
+                "max_bytes": largest,
                 "screenings": [_named(screening) for screening in choice.screenings],
                 "verdicts": f"/verdicts?{query}",
             },
@@ -276,13 +258,14 @@ class UploadApi:
         if lang not in LANGUAGES:
             raise _invalid(f"lang is one of {', '.join(LANGUAGES)}")
         expected = self._routes.screenings(key)
-        if not expected:
+        if not expected or key.startswith(REPORTS):
             raise Refused(404, "NotFound", "No route screens this key.")
         until, pause = self._clock() + wait, FIRST_PAUSE
         while True:
             found = _of_version(self._store.records(key), query.get("version"))
             decided = {record.screening: record for record in found if record.is_decided}
-            done = all(screening in decided for screening in expected)
+            # Those that the object itself added (AllowObjectRoutes) count as well, as soon as they are known.
+            done = all(screening in decided for screening in expected) and len(decided) == len(found)
             left = until - self._clock()
             if done or left <= 0:
                 break
