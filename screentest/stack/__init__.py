@@ -8,8 +8,16 @@ from types import TracebackType
 from typing import Any, Self
 
 from screentest.stack.deployment import ARTEFACTS, Deployment, Template, deploy
-from screentest.stack.errors import DeploymentFailed, NotBuilt, ServerFailed, StackError
-from screentest.stack.server import ACCESS_KEY, REGION, REPOSITORY, SECRET_KEY, LocalAws
+from screentest.stack.errors import DeploymentFailed, NoRoom, NotBuilt, ServerFailed, StackError
+from screentest.stack.server import (
+    ACCESS_KEY,
+    REGION,
+    REPOSITORY,
+    ROOM_BYTES,
+    SECRET_KEY,
+    LocalAws,
+    free_bytes,
+)
 
 # What suits one machine: two functions at a time fill two processors, and the local AWS has no event bus to pipe to.
 LOCAL_PARAMETERS = {"MaximumConcurrency": "2", "BackfillConcurrency": "2", "VerdictEvents": "false"}
@@ -25,6 +33,7 @@ __all__ = [
     "DeploymentFailed",
     "LocalAws",
     "LocalStack",
+    "NoRoom",
     "NotBuilt",
     "ServerFailed",
     "StackError",
@@ -50,6 +59,7 @@ class LocalStack:
         alter: Callable[[Template], Template] | None = None,
         enforce_roles: bool = True,
         port: int = 0,
+        free: Callable[[Path], int] = free_bytes,
     ) -> None:
         """Prepare a stack; nothing starts before the `with` block.
 
@@ -59,7 +69,9 @@ class LocalStack:
             alter: changes the built template before it is deployed.
             enforce_roles: check signatures and the functions' role policies, as AWS does.
             port: of the server; 0 lets the system choose.
+            free: bytes that can still be written to a folder.
         """
+        self._free = free
         self.aws = (
             LocalAws(enforce_roles=enforce_roles, find_port=lambda: port)
             if port
@@ -72,6 +84,7 @@ class LocalStack:
     def __enter__(self) -> Self:
         self.aws.__enter__()
         try:
+            self.check_room(ROOM_BYTES)
             self.deploy(self._parameters)
         except BaseException:
             self.aws.stop()
@@ -89,6 +102,19 @@ class LocalStack:
             self.aws, parameters=parameters, artefacts=self._artefacts, alter=self._alter
         )
         return self.deployment
+
+    def check_room(self, needed: int) -> None:
+        """Whether the functions have room for their layers: without it each fails before it says a word.
+
+        Raises:
+            NoRoom: less than `needed` bytes are free.
+        """
+        folder = self.aws.folder.parent
+        if (free := self._free(self.aws.folder)) < needed:
+            raise NoRoom(
+                f"{folder} has {free >> 20:,} MB free, and the functions unpack their layers there: without "
+                f"{needed >> 20:,} MB nothing is screened. Free some, or name another folder with TMPDIR"
+            )
 
     @property
     def endpoint_url(self) -> str:

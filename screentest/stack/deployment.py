@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -71,11 +72,13 @@ def pack(folder: Path) -> Path:
     newest = max((path.stat().st_mtime_ns for path in (folder, *folder.rglob("*"))), default=0)
     if archive.exists() and archive.stat().st_mtime_ns > newest:
         return archive
-    part = archive.with_suffix(".part")
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, strict_timestamps=False) as target:
-        for path in files:
-            target.write(path, path.relative_to(folder))
-    part.replace(archive)
+    # Two stacks may pack at once: each into a file of its own, which lives no longer than this.
+    with tempfile.TemporaryDirectory(prefix=f"{folder.name}-", dir=folder.parent) as own:
+        part = Path(own) / archive.name
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, strict_timestamps=False) as target:
+            for path in files:
+                target.write(path, path.relative_to(folder))
+        part.replace(archive)
     return archive
 
 

@@ -11,6 +11,10 @@ class ServerFailed(StackError):
     """The local AWS did not start or has ended."""
 
 
+class NoRoom(StackError):
+    """The folder where functions are unpacked is full."""
+
+
 class NotBuilt(StackError):
     """There is no artefact to deploy."""
 

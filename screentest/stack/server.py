@@ -31,6 +31,7 @@ START_SECONDS = 60
 # minutes, where AWS's own poller would try again at once.
 CONCURRENCY = 16
 SCRATCH_BYTES = 4 << 30  # eight functions at a time, with room for others
+ROOM_BYTES = 1 << 30  # layers and pictures of the few functions that run at a time on one machine
 PORT_ATTEMPTS = 5  # between asking the kernel for a free port and binding it, another process may take it
 
 
@@ -46,9 +47,14 @@ def scratch() -> str | None:
     memory = Path("/dev/shm")  # noqa: S108 - only a folder of our own in it, mode 700
     if not memory.is_dir() or not os.access(memory, os.W_OK):
         return None
-    facts = os.statvfs(memory)
-    executable = not facts.f_flag & os.ST_NOEXEC
-    return str(memory) if executable and facts.f_bavail * facts.f_frsize > SCRATCH_BYTES else None
+    executable = not os.statvfs(memory).f_flag & os.ST_NOEXEC
+    return str(memory) if executable and free_bytes(memory) > SCRATCH_BYTES else None
+
+
+def free_bytes(folder: Path) -> int:
+    """What can still be written there."""
+    facts = os.statvfs(folder)
+    return facts.f_bavail * facts.f_frsize
 
 
 class ProcessOutput:

@@ -6,17 +6,22 @@ import json
 import shlex
 import signal
 import socket
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from screentest.page import serve
-from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalStack, StackError
+from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalStack, NoRoom, StackError
+from screentest.stack.server import free_bytes
+from screentest.stack.session import Session, own_record
 
 RECORD = Path("build/up.json")
 CHECK_SECONDS = 0.5
+LEFT_BYTES = 300 << 20
+"""What must stay free while the stack runs: room for the layers of one function more."""
 ORIGINS = ("http://localhost:8080", "http://127.0.0.1:8080")
 """Pages that may use the upload API unless others are named: `python3 -m http.server 8080` in their folder."""
 
@@ -25,8 +30,8 @@ class Stopped(BaseException):
     """A signal asked for the end; unwinds whatever is going on."""
 
 
-def _stop_on_signals() -> None:
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+def _stop_on_signals(*, hangup: bool) -> None:
+    signals = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangup else []))
 
     def stop(_number: int, _frame: FrameType | None) -> NoReturn:
         for each in signals:
@@ -98,6 +103,7 @@ def run(
     port: int = 0,
     page_port: int = 0,
     origins: Sequence[str] = ORIGINS,
+    free: Callable[[Path], int] = free_bytes,
 ) -> None:
     """Deploy the stack, print where it is, and wait for a signal.
 
@@ -106,16 +112,22 @@ def run(
         port: of the local AWS; 0 lets the system choose.
         page_port: of the page; 0 lets the system choose.
         origins: whose pages may use the upload API.
+        free: bytes that can still be written to a folder.
 
     Raises:
-        StackError: it could not be started, or the local AWS ended by itself.
+        StackError: it could not be started, another one of this folder runs, or the local AWS ended by itself.
     """
     check_port(port, "--port")
     check_port(page_port, "--page-port")
     parameters = {"UploadApi": "key", "UploadApiOrigins": ",".join(origins)}
-    _stop_on_signals()
+    session = Session()
+    _stop_on_signals(hangup=not session.is_kept)
     try:
-        with LocalStack(port=port, parameters=parameters) as stack, serve(stack, port=page_port) as page:
+        with (
+            own_record(record),
+            LocalStack(port=port, parameters=parameters, free=free) as stack,
+            serve(stack, port=page_port) as page,
+        ):
             outputs = stack.outputs | {"UploadApiUrl": stack.upload_api_url}
             print(f"local AWS    {stack.endpoint_url}   region {REGION}, keys {ACCESS_KEY}/{SECRET_KEY}")
             for name, value in outputs.items():
@@ -133,15 +145,25 @@ def run(
                 "page_url": page.url,
                 "outputs": outputs,
             }
-            record.parent.mkdir(parents=True, exist_ok=True)
             record.write_text(json.dumps(said, indent=2) + "\n")
             page_line = f"Page: {page.url}   drop a picture on it"
             uploads_line = f"Upload API: {stack.upload_api_url}"
             print("\n" + box(page_line, uploads_line, "Ctrl-C ends the stack."), flush=True)
-            while True:
+            is_full = False
+            while not session.has_ended:
                 stack.aws.check()
+                is_full = _warned_full(stack, before=is_full)
                 time.sleep(CHECK_SECONDS)
     except Stopped:
         pass
-    finally:
-        record.unlink(missing_ok=True)
+
+
+def _warned_full(stack: LocalStack, *, before: bool) -> bool:
+    """Whether the functions have no room, said once each time that this begins."""
+    try:
+        stack.check_room(LEFT_BYTES)
+    except NoRoom as error:
+        if not before:
+            print(f"warning: {error}", file=sys.stderr, flush=True)
+        return True
+    return False
