@@ -108,8 +108,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    here = Path(__file__).resolve().parent
-    sys.path[:] = [str(ROOT), str(ROOT / "tests"), *(p for p in sys.path if Path(p).resolve() != here)]
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     from support.hostile import KINDS
 
     from benchmarks.detection import pictures

@@ -45,8 +45,8 @@ GRACE_SECONDS = 22
 UPLOAD_BYTES = 3 * MAX_UPLOAD_BYTES
 """Of pictures that arrive with requests at a time, as their headers announce them."""
 
-LINGER_SECONDS = 5.0
-"""For a client to read a refusal that came before it had sent everything."""
+LINGER_SECONDS = 2.0
+"""For a client to read that what it sends is no HTTP."""
 
 BACKLOG = 2_048
 """Connections that wait to be accepted; the system may allow fewer."""
@@ -103,7 +103,6 @@ class _Connection(H11Protocol):
             )
             for event in (head, h11.Data(response.body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
-        # Closing while the client still talks would reset the connection, and it would never read why.
         self.transport.write_eof()
         self._refused = True
         self._set_deadline(LINGER_SECONDS)
@@ -146,9 +145,10 @@ class _App:
         except api_errors.ApiError as error:
             response = self._refused(request, error)
             await _send(response, send, last=True)
-            with contextlib.suppress(_Disconnected, api_errors.ApiError, TimeoutError):
-                async with asyncio.timeout(LINGER_SECONDS):
-                    await _body(request, receive, MAX_UPLOAD_BYTES, keep=False)
+            # Closing while the client still talks would reset the connection, and it would never read why. The deadline
+            # of a request ends this as well.
+            with contextlib.suppress(_Disconnected, api_errors.ApiError):
+                await _body(request, receive, MAX_UPLOAD_BYTES, keep=False)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
             await _send(response, send)

@@ -161,6 +161,20 @@ def test_hostile_pictures_are_rejected_at_once_and_touch_no_neighbour(
     assert {key for key, (_, code) in found.items() if code == "InvalidURL"} == refused
 
 
+@pytest.mark.parametrize("name", HOSTILE.values())
+def test_hostile_pictures_are_rejected_by_the_backfill_at_once_and_the_next_is_judged(
+    name: str, ground: Ground, backfill: Emulator
+) -> None:
+    (kind,) = [kind for kind in KINDS if kind.name == name]
+    for picture, verdict in ((lambda _key: kind.make(), "reject"), (picture_for, "pass")):
+        event, bucket = ground.event("backfill-task", picture)
+        reply = backfill.invoke(event)
+        assert [result["resultCode"] for result in reply.payload["results"]] == ["Succeeded"]
+        ((found, code),) = ground.found(bucket).values()
+        assert found == verdict
+        assert (code == "InvalidURL") == (verdict == "reject" and kind.refused)
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_batch_operations_tasks(name: str, ground: Ground, backfill: Emulator) -> None:
     event, bucket = ground.event(name)

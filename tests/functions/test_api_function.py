@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from support.hostile import KINDS
 
+from screentest.artefact import Emulator, emulator_on
+from screentest.demo import pictures
 from screentest.stack import LocalStack
 
 pytestmark = pytest.mark.stack
+
+MOST_SENT = 4_000_000
+"""Bytes of a picture that finds room in an event of a function URL, which carries 6 MB in Base64."""
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +64,37 @@ def test_the_built_function_asks_for_the_stacks_own_key(stack: LocalStack) -> No
     # Let in, and then refused for naming an address that is not public: this server must not be led to its own network.
     assert judged["statusCode"] == 400
     assert json.loads(judged["body"])["code"] == "InvalidURL"
+
+
+@pytest.fixture(scope="module")
+def function(stack: LocalStack) -> Iterator[Emulator]:
+    with emulator_on(stack, "ApiFunction", DETECTION_API="iam") as emulator:
+        yield emulator
+
+
+def sent(function: Emulator, picture: bytes) -> tuple[int, Any]:
+    event = {
+        "version": "2.0",
+        "rawPath": "/v1/pictures",
+        "rawQueryString": "model=emo-detect-v1",
+        "headers": {"content-type": "image/jpeg"},
+        "requestContext": {"http": {"method": "POST", "path": "/v1/pictures"}},
+        "body": base64.b64encode(picture).decode(),
+        "isBase64Encoded": True,
+    }
+    reply = function.invoke(event)
+    assert reply.error_type is None, reply.payload
+    return reply.payload["statusCode"], json.loads(reply.payload["body"])
+
+
+def test_hostile_pictures_are_refused_at_once_and_the_next_portrait_passes(function: Emulator) -> None:
+    portrait = pictures.data("waist_up")
+    made = [(kind, kind.make()) for kind in KINDS]
+    fitting = [(kind, data) for kind, data in made if len(data) <= MOST_SENT]
+    assert len(fitting) >= 20
+    for kind, data in fitting:
+        status, body = sent(function, data)
+        assert status in {200, 400}, kind.name
+        if kind.refused:
+            assert (status, body["code"]) == (400, "InvalidURL"), kind.name
+    assert sent(function, portrait)[1]["output"]["check_pass"] is True
