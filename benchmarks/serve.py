@@ -6,7 +6,8 @@ Closed loop: each client has one connection and asks again when it is answered, 
 Every request is for another portrait of one megapixel, from an image host in a process of its own; clients, host and
 server share this machine's cores, so only ratios within a run mean something. The sides take turns at every level.
 Health is asked ten times a second meanwhile, on a connection of its own each time. Memory is the proportional share of
-all processes of a side at its highest. The peer is installed into `build/serve-peer` on first use.
+all processes of a side at its highest. How long the processors worked for a verdict, refusals and downloads included,
+does not depend on what else the machine does; rates and times do. The peer is installed into `build/serve-peer` once.
 """
 
 from __future__ import annotations
@@ -329,8 +330,8 @@ def main() -> None:
             asyncio.run(load(port, pid, 2, host, 3))  # warm
         print(
             "| clients | side | verdicts/s | of FastAPI | p50 / p99 ms | refused/s, p99 ms | health p99 ms "
-            "| other | MB | cores: server, workers, clients |\n"
-            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+            "| other | MB | cores: server, workers, clients | processor, ms a verdict |\n"
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
         )
         for clients in options.clients:
             found = [asyncio.run(load(port, pid, clients, host, options.seconds)) for _, port, pid in sides]
@@ -340,7 +341,8 @@ def main() -> None:
                     f"| {clients} | {name} | {len(f.judged) / f.seconds:.1f} | {len(f.judged) / (base or 1):.2f} "
                     f"| {late(f.judged, 0.5):.0f} / {late(f.judged):.0f} "
                     f"| {len(f.refused) / f.seconds:.0f}, {late(f.refused):.0f} | {late(f.health):.0f} | {f.other} "
-                    f"| {f.megabytes} | {', '.join(format(share, '.2f') for share in f.cores)} |",
+                    f"| {f.megabytes} | {', '.join(format(share, '.2f') for share in f.cores)} "
+                    f"| {1000 * sum(f.cores[:2]) * f.seconds / max(len(f.judged), 1):.1f} |",
                     flush=True,
                 )
 

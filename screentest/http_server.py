@@ -133,6 +133,7 @@ class _App:
         self._connections = min(CONNECTIONS, _open_files() // 2) * 3 // 4
         self._arriving = 0
         self.request_seconds = request_seconds
+        self.stopping = False
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         request = _head(scope)
@@ -171,7 +172,7 @@ class _App:
     async def _answer(self, request: Request) -> Response:
         if request.method != "POST":
             return self._handle(request)
-        if self._api.full:
+        if self.stopping or self._api.full:  # what begins now would outlast the grace
             return self._refused(request, self._api.no_room())
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._handle, request)
 
@@ -319,7 +320,7 @@ class Server:
 
     def stop(self) -> None:
         """Ask `serve` to return; returns at once."""
-        self._server.should_exit = True
+        self._app.stopping = self._server.should_exit = True
 
     def serve(self) -> None:
         """Serve until `stop`, then finish the requests in progress."""

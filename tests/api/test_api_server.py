@@ -243,6 +243,23 @@ class TestEnd:
             api.thread.join(PATIENCE)
             assert not api.thread.is_alive()
 
+    def test_a_request_that_is_whole_after_the_end_began_is_refused(self) -> None:
+        with running(answer) as api:
+            body = json.dumps(order()).encode()
+            head = (
+                f"POST {FACE_DETECT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n"
+            ).encode()
+            with socket.create_connection(("127.0.0.1", api.server.port), timeout=PATIENCE) as late:
+                late.sendall(head + body[:10])
+                while not api.server._server.server_state.tasks:
+                    pass
+                api.server.stop()
+                late.sendall(body[10:])
+                assert late.recv(65_536).startswith(b"HTTP/1.1 429 ")
+            api.thread.join(PATIENCE)
+            assert not api.thread.is_alive()
+
 
 class TestSettings:
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.com", ""])
