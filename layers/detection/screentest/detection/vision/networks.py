@@ -18,65 +18,18 @@ from screentest.detection.vision.scene import SceneHeads
 class Networks:
     """Each opened when first used. For one thread at a time."""
 
-    @lazy
-    def faces(self) -> FaceDetector:
-        """Face detector."""
-        return FaceDetector()
-
-    @lazy
-    def mesh(self) -> FaceMesh:
-        """Face mesh."""
-        return FaceMesh()
-
-    @lazy
-    def blendshapes(self) -> Blendshapes:
-        """Expression."""
-        return Blendshapes()
-
-    @lazy
-    def bodies(self) -> BodyDetector:
-        """Persons."""
-        return BodyDetector()
-
-    @lazy
-    def poses(self) -> PoseDetector:
-        """Body pose."""
-        return PoseDetector()
-
-    @lazy
-    def hands(self) -> HandDetector:
-        """Hands."""
-        return HandDetector()
-
-    @lazy
-    def occlusion(self) -> OcclusionNet:
-        """What covers a face."""
-        return OcclusionNet()
-
-    @lazy
-    def scene(self) -> SceneHeads:
-        """What the picture shows as a whole."""
-        return SceneHeads()
-
-    @lazy
-    def appearance(self) -> Appearance:
-        """How a part of a picture looks."""
-        return Appearance()
-
-    @lazy
-    def held(self) -> HeldHead:
-        """Whether something large is held, by the appearance of a person."""
-        return HeldHead()
-
-    @lazy
-    def glasses(self) -> GlassesHead:
-        """Whether glasses are opaque, by the appearance of a face."""
-        return GlassesHead()
-
-    @lazy
-    def blur(self) -> BlurNet:
-        """How blurred a face is."""
-        return BlurNet()
+    faces = lazy(lambda _: FaceDetector())
+    mesh = lazy(lambda _: FaceMesh())
+    blendshapes = lazy(lambda _: Blendshapes())
+    bodies = lazy(lambda _: BodyDetector())
+    poses = lazy(lambda _: PoseDetector())
+    hands = lazy(lambda _: HandDetector())
+    occlusion = lazy(lambda _: OcclusionNet())
+    scene = lazy(lambda _: SceneHeads())
+    appearance = lazy(lambda _: Appearance())
+    held = lazy(lambda _: HeldHead())
+    glasses = lazy(lambda _: GlassesHead())
+    blur = lazy(lambda _: BlurNet())
 
     def open(self) -> None:
         """Open every network now.
