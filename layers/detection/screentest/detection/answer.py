@@ -118,4 +118,5 @@ class Answer:
     def output(self) -> dict[str, Any]:
         """The wire's `output` object, in the form that the detector's documents show."""
         wire = self.model.wire
-        return wire.passed(self) if self.passed else wire.rejected(self)
+        parts = wire.passed if self.passed else wire.rejected
+        return {name: part.value(self) for name, part in parts.items()}

@@ -191,7 +191,8 @@ def _verdicts(models: tuple[ModelSpec, ...]) -> _Json:
     explain = {"explain": {"type": "object", "description": "With `--explain`: what was measured."}}
     forms: _Json = {}
     for model in models:
-        for kind, schema in (("Pass", model.wire.pass_schema), ("Reject", model.wire.reject_schema)):
+        for kind, parts in (("Pass", model.wire.passed), ("Reject", model.wire.rejected)):
+            schema = {name: part.schema for name, part in parts.items()}
             forms[model.wire.name + kind] = _object(
                 list(schema), {**schema, **explain}, additionalProperties=False
             )

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 from screentest.detection import thresholds as t
-from screentest.detection.answer import Answer
 from screentest.detection.codes import Code
 from screentest.detection.models.spec import (
     AA_DETECT,
     FACE_DETECT,
+    MESSAGE,
+    STYLE,
     Framing,
-    Json,
     ModelSpec,
     SizeLimits,
     Wire,
+    const,
 )
 from screentest.detection.rules import catalogue as rule
 
-
-def _passed(answer: Answer) -> Json:
-    return {"check_pass": True, "bodystyle": answer.body_style}
-
-
-def _rejected(answer: Answer) -> Json:
-    return {"check_pass": False, "reason": answer.message, "bodystyle": ""}
-
-
 WIRE = Wire(
     "Aa",
-    _passed,
-    _rejected,
-    {"check_pass": {"const": True}, "bodystyle": {"enum": ["full", "half"]}},
-    {"check_pass": {"const": False}, "reason": {"type": "string"}, "bodystyle": {"const": ""}},
-    body_style=True,
+    {"check_pass": const(True), "bodystyle": STYLE},
+    {"check_pass": const(False), "reason": MESSAGE, "bodystyle": const("")},
 )
 
 # Plain faults first, then what the labels leave partly open (tilts, crops at the chest, sunglasses): of several faults

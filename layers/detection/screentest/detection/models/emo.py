@@ -4,42 +4,26 @@ from __future__ import annotations
 
 from screentest.detection import boxes
 from screentest.detection import thresholds as t
-from screentest.detection.answer import Answer
 from screentest.detection.codes import PORTRAIT
-from screentest.detection.models.spec import BOX, FACE_DETECT, Framing, Json, ModelSpec, SizeLimits, Wire
+from screentest.detection.models.spec import (
+    CODE,
+    EXTENDED,
+    FACE,
+    FACE_DETECT,
+    HUMANOID,
+    MESSAGE,
+    Framing,
+    ModelSpec,
+    SizeLimits,
+    Wire,
+    const,
+)
 from screentest.detection.rules import catalogue as rule
-
-
-def _passed(answer: Answer) -> Json:
-    return {
-        "check_pass": True,
-        "humanoid": answer.humanoid,
-        "face_bbox": list(answer.face_bbox or ()),
-        "ext_bbox": list(answer.ext_bbox or ()),
-    }
-
-
-def _rejected(answer: Answer) -> Json:
-    return {
-        "check_pass": False,
-        "humanoid": answer.humanoid,
-        "code": str(answer.code),
-        "message": answer.message,
-    }
-
 
 WIRE = Wire(
     "Emo",
-    _passed,
-    _rejected,
-    {"check_pass": {"const": True}, "humanoid": {"type": "boolean"}, "face_bbox": BOX, "ext_bbox": BOX},
-    {
-        "check_pass": {"const": False},
-        "humanoid": {"type": "boolean"},
-        "code": {"type": "string"},
-        "message": {"type": "string"},
-    },
-    boxes=True,
+    {"check_pass": const(True), "humanoid": HUMANOID, "face_bbox": FACE, "ext_bbox": EXTENDED},
+    {"check_pass": const(False), "humanoid": HUMANOID, "code": CODE, "message": MESSAGE},
 )
 
 # Of several faults the one that is named first is the one that a person would name: what covers a face or turns it away

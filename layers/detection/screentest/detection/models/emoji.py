@@ -4,28 +4,21 @@ from __future__ import annotations
 
 from screentest.detection import boxes
 from screentest.detection import thresholds as t
-from screentest.detection.answer import Answer
 from screentest.detection.codes import PORTRAIT
-from screentest.detection.models.spec import BOX, FACE_DETECT, Framing, Json, ModelSpec, SizeLimits, Wire
+from screentest.detection.models.spec import (
+    CODE,
+    EXTENDED,
+    FACE,
+    FACE_DETECT,
+    MESSAGE,
+    Framing,
+    ModelSpec,
+    SizeLimits,
+    Wire,
+)
 from screentest.detection.rules import catalogue as rule
 
-
-def _passed(answer: Answer) -> Json:
-    return {"bbox_face": list(answer.face_bbox or ()), "ext_bbox_face": list(answer.ext_bbox or ())}
-
-
-def _rejected(answer: Answer) -> Json:
-    return {"code": str(answer.code), "message": answer.message}
-
-
-WIRE = Wire(
-    "Emoji",
-    _passed,
-    _rejected,
-    {"bbox_face": BOX, "ext_bbox_face": BOX},
-    {"code": {"type": "string"}, "message": {"type": "string"}},
-    boxes=True,
-)
+WIRE = Wire("Emoji", {"bbox_face": FACE, "ext_bbox_face": EXTENDED}, {"code": CODE, "message": MESSAGE})
 
 # The order is EMO's, for the same reason.
 HEAD = Framing(

@@ -7,24 +7,17 @@ on". Our codes tell these apart; the wire has none.
 from __future__ import annotations
 
 from screentest.detection import thresholds as t
-from screentest.detection.answer import Answer
 from screentest.detection.codes import Code
-from screentest.detection.models.spec import FACE_DETECT, Framing, Json, ModelSpec, SizeLimits, Wire
+from screentest.detection.models.spec import FACE_DETECT, MESSAGE, Framing, ModelSpec, SizeLimits, Wire, const
 from screentest.detection.rules import catalogue as rule
 
 NO_FACE = "No human face detected."
 
 
-def _answered(answer: Answer) -> Json:
-    return {"pass": answer.passed, "message": answer.message}
-
-
 WIRE = Wire(
     "LivePortrait",
-    _answered,
-    _answered,
-    {"pass": {"const": True}, "message": {"const": ""}},
-    {"pass": {"const": False}, "message": {"type": "string", "minLength": 1}},
+    {"pass": const(True), "message": const("")},
+    {"pass": const(False), "message": MESSAGE._replace(schema={"type": "string", "minLength": 1})},
     codes=False,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from screentest.detection import errors
 from screentest.detection.codes import IMAGE_URL_MISSING, Code
@@ -29,27 +29,50 @@ BOX: Json = {
 """JSON schema of a box."""
 
 
+class Part(NamedTuple):
+    """One property of `output`: its JSON schema, and its value in an answer."""
+
+    schema: Json
+    value: Callable[[Answer], Any]
+
+
+def const(value: bool | str) -> Part:
+    """A property that is always the same."""
+    return Part({"const": value}, lambda _: value)
+
+
+FACE: Final = Part(BOX, lambda answer: list(answer.face_bbox or ()))
+EXTENDED: Final = Part(BOX, lambda answer: list(answer.ext_bbox or ()))
+STYLE: Final = Part({"enum": ["full", "half"]}, lambda answer: answer.body_style)
+HUMANOID: Final = Part({"type": "boolean"}, lambda answer: answer.humanoid)
+CODE: Final = Part({"type": "string"}, lambda answer: str(answer.code))
+MESSAGE: Final = Part({"type": "string"}, lambda answer: answer.message)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Wire:
     """The form of `output` in answers.
 
     Attributes:
         name: of the form; its schemas are called after it.
-        passed, rejected: an answer as `output`.
-        pass_schema, reject_schema: JSON schemas of the properties of each, all of them required.
-        boxes: whether a pass shows the face box and the extended box.
-        body_style: whether a pass shows how much of the body is seen.
-        codes: whether a rejection has a code; without one it is answered as HTTP 200 whatever is asked.
+        passed, rejected: the properties of each, in order; all of them are required.
+        codes: whether a rejection can be answered as HTTP 400 with its code.
     """
 
     name: str
-    passed: Callable[[Answer], Json]
-    rejected: Callable[[Answer], Json]
-    pass_schema: Json
-    reject_schema: Json
-    boxes: bool = False
-    body_style: bool = False
+    passed: Mapping[str, Part]
+    rejected: Mapping[str, Part]
     codes: bool = True
+
+    @property
+    def boxes(self) -> bool:
+        """Whether a pass shows the face box and the extended box."""
+        return FACE in self.passed.values()
+
+    @property
+    def body_style(self) -> bool:
+        """Whether a pass shows how much of the body is seen."""
+        return STYLE in self.passed.values()
 
 
 @dataclass(frozen=True, slots=True)

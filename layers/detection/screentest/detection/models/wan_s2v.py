@@ -7,24 +7,20 @@ here they pass as far as the networks take them for people.
 from __future__ import annotations
 
 from screentest.detection import thresholds as t
-from screentest.detection.answer import Answer
 from screentest.detection.codes import PORTRAIT, Code
 from screentest.detection.models import emo
-from screentest.detection.models.spec import FACE_DETECT, Framing, Json, ModelSpec, SizeLimits, Wire
+from screentest.detection.models.spec import (
+    FACE_DETECT,
+    HUMANOID,
+    Framing,
+    ModelSpec,
+    SizeLimits,
+    Wire,
+    const,
+)
 from screentest.detection.rules import catalogue as rule
 
-
-def _passed(answer: Answer) -> Json:
-    return {"check_pass": True, "humanoid": answer.humanoid}
-
-
-WIRE = Wire(
-    "WanS2v",
-    _passed,
-    emo.WIRE.rejected,
-    {"check_pass": {"const": True}, "humanoid": {"type": "boolean"}},
-    emo.WIRE.reject_schema,
-)
+WIRE = Wire("WanS2v", {"check_pass": const(True), "humanoid": HUMANOID}, emo.WIRE.rejected)
 
 ANY = Framing(
     "1:1",
