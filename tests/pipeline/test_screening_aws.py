@@ -713,6 +713,21 @@ def test_signed_addresses_of_a_local_endpoint_are_path_style() -> None:
     ) == (("127.0.0.1", 4566),)
 
 
+@pytest.mark.parametrize("bucket", ["uploads", "uploads.with.dots"])
+def test_the_private_host_that_the_template_names_is_that_of_signed_addresses(bucket: str) -> None:
+    told = {
+        "VERDICT_TABLE_NAME": "ttt",
+        "FAILURE_TOPIC_ARN": "arn:aws:sns:r:1:t",
+        # As the template makes it.
+        "PRIVATE_BUCKET_HOST": f"{bucket}.s3.eu-west-1.amazonaws.com",
+    }
+    allowed = bootstrap.private_hosts(Settings.read(told))
+    signed = urlsplit(signer().sign(ObjectRef(bucket, "emo/1x1/a.jpg")))
+    assert allowed == ((f"{bucket}.s3.eu-west-1.amazonaws.com", 443),)
+    # A name with dots has no certificate of its own: its signed address is that of all buckets, and is not let through.
+    assert ((signed.hostname, 443) in allowed) == ("." not in bucket)
+
+
 def test_no_log_line_and_no_metric_holds_a_signed_address_or_a_credential(cloud: Cloud) -> None:
     pipeline = cloud.pipeline()
     for answers in (

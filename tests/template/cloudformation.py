@@ -31,6 +31,11 @@ EVERYTHING = {
     "UploadApiOrigins": "https://pages.example",
     "UploadApiConcurrency": "50",
     "KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef",
+    "DetectorKeyKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/89abcdef-89ab-cdef-0123-456789abcdef",
+    "SubnetIds": "subnet-0123abcd,subnet-4567cdef",
+    "SecurityGroupIds": "sg-0123abcd",
+    "PrivateBucketEndpoint": "true",
+    "BucketVpcEndpointIds": "vpce-0123abcd",
 }
 """Every option switched on that can be together with the others."""
 

@@ -42,9 +42,17 @@ def _size(stack: LocalStack) -> object:
     return function["MemorySize"], len(function["Layers"])
 
 
-def _may_read_key(stack: LocalStack) -> object:
-    role = stack.deployment.resources["ScreenFunctionRole"]
-    return "detector-key" in stack.client("iam").list_role_policies(RoleName=role)["PolicyNames"]
+def _has_policy(name: str) -> Callable[[LocalStack], object]:
+    def read(stack: LocalStack) -> object:
+        role = stack.deployment.resources["ScreenFunctionRole"]
+        return name in stack.client("iam").list_role_policies(RoleName=role)["PolicyNames"]
+
+    return read
+
+
+def _private_host(stack: LocalStack) -> object:
+    host = str(_variable("PRIVATE_BUCKET_HOST")(stack))
+    return host == f"{stack.outputs['UploadBucketName']}.s3.us-east-1.amazonaws.com"
 
 
 def _subscribers(topic: str, protocol: str) -> Callable[[LocalStack], object]:
@@ -65,9 +73,17 @@ def _concurrency(source: str) -> Callable[[LocalStack], object]:
     return read
 
 
-def _sids(stack: LocalStack) -> object:
+def _bucket_sids(stack: LocalStack) -> set[str]:
     policy = stack.client("s3").get_bucket_policy(Bucket=stack.outputs["UploadBucketName"])["Policy"]
-    return len(json.loads(policy)["Statement"])
+    return {statement["Sid"] for statement in json.loads(policy)["Statement"]}
+
+
+def _gate(stack: LocalStack) -> object:
+    return len(_bucket_sids(stack) - {"OnlyOverTls", ENDPOINTS})
+
+
+def _endpoints(stack: LocalStack) -> object:
+    return ENDPOINTS in _bucket_sids(stack)
 
 
 def _readers(stack: LocalStack) -> object:
@@ -135,6 +151,8 @@ def _role_path(stack: LocalStack) -> object:
     return _role(stack)["Path"]
 
 
+NETWORK = {"SubnetIds": "subnet-0123abcd,subnet-4567cdef", "SecurityGroupIds": "sg-0123abcd"}
+ENDPOINTS = "OnlyThroughTheseEndpoints"
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/01234567-89ab-cdef-0123-456789abcdef"
 
 ON_THE_TEMPLATE = {"PermissionsBoundaryArn", "UploadApiConcurrency"}
@@ -149,7 +167,7 @@ CASES: list[tuple[dict[str, str], Callable[[LocalStack], object], object, object
     ),
     ({"Detector": "https://detector.example.com"}, _size, (1769, 2), (512, 1)),
     ({"DetectorApiKeySecretArn": SECRET}, _variable("DETECTOR_API_KEY_SECRET_ARN"), "", SECRET),
-    ({"DetectorApiKeySecretArn": SECRET}, _may_read_key, False, True),
+    ({"DetectorApiKeySecretArn": SECRET}, _has_policy("detector-key"), False, True),
     ({"Routes": ROUTES}, _variable("ROUTES"), "", ROUTES),
     ({"Profiles": "tavus-image,hallo"}, _variable("PROFILES"), "", "tavus-image,hallo"),
     ({"AllowObjectRoutes": "true"}, _variable("ALLOW_OBJECT_ROUTES"), "false", "true"),
@@ -163,7 +181,7 @@ CASES: list[tuple[dict[str, str], Callable[[LocalStack], object], object, object
     ({"VerdictEvents": "false"}, _pipes, 1, 0),
     ({"MaximumConcurrency": "3"}, _concurrency("ScreenFunctionUploads"), 10, 3),
     ({"BackfillConcurrency": "4"}, _concurrency("BackfillFunctionListed"), 2, 4),
-    ({"BlockUnscreenedReads": "true"}, _sids, 1, 6),
+    ({"BlockUnscreenedReads": "true"}, _gate, 0, 5),
     (
         {"BlockUnscreenedReads": "true", "ReviewerRoleArns": f"arn:aws:iam::{ACCOUNT}:role/reviewer"},
         _readers,
@@ -180,6 +198,10 @@ CASES: list[tuple[dict[str, str], Callable[[LocalStack], object], object, object
         ["https://a.example", "http://localhost:8080"],
     ),
     ({"KmsKeyArn": KEY}, _key, None, KEY),
+    ({"DetectorKeyKmsKeyArn": KEY}, _has_policy("detector-key-kms"), False, True),
+    (NETWORK, _has_policy("interfaces"), False, True),
+    (NETWORK | {"PrivateBucketEndpoint": "true"}, _private_host, False, True),
+    (NETWORK | {"BucketVpcEndpointIds": "vpce-0123abcd"}, _endpoints, False, True),
     ({"LogRetentionDays": "7"}, _logs, [30], [7]),
     # Last: the bucket that the stack made stays behind, and the stack makes another one when it is asked to.
     ({"ExistingBucketName": "theirs"}, _bucket, (True, 0), (False, 1)),
@@ -234,6 +256,17 @@ def test_no_parameter_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
+        ({"SubnetIds": "subnet-0123abcd"}, "SubnetIds need SecurityGroupIds"),
+        ({"PrivateBucketEndpoint": "true"}, "give SubnetIds"),
+        ({"SecurityGroupIds": "sg-0123abcd"}, "give SubnetIds"),
+        (
+            NETWORK | {"BucketVpcEndpointIds": "vpce-0123abcd", "ExistingBucketName": "theirs"},
+            "cannot be combined with ExistingBucketName",
+        ),
+        (
+            {"SubnetIds": "vpc-1,subnet-1", "SecurityGroupIds": "sg-0123abcd"},
+            "subnet-0123abcd,subnet-4567cdef",
+        ),
         ({"Detector": "http://detector.example.com"}, "http only on loopback"),
         ({"DetectorApiKeySecretArn": "sk-0123456789"}, "never here"),
         ({"Routes": "emo/"}, "must be empty or JSON like"),

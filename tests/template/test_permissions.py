@@ -28,7 +28,8 @@ def test_no_role_may_do_anything_to_everything() -> None:
     for _, parameters, _ in permissions.VARIANTS:
         for source, effect, actions, sink, _ in permissions.rows(effective(parameters)):
             if effect == "allow":
-                assert sink != "*", (source, actions)
+                # EC2 does not know a function's interfaces beforehand.
+                assert sink != "*" or all(each.startswith("ec2:") for each in actions.split(", "))
                 assert not actions.endswith(":*"), (source, sink)
 
 

@@ -224,6 +224,72 @@ def test_failed_messages_of_a_batch_come_back_alone(template: dict[str, Any]) ->
         assert "Qualifier" not in json.dumps(mapping)
 
 
+NETWORK = {name: EVERYTHING[name] for name in ("SubnetIds", "SecurityGroupIds", "PrivateBucketEndpoint")}
+
+
+def test_in_a_vpc_every_function_is_there_and_only_lambda_makes_its_interfaces() -> None:
+    apis = {"DetectionApi": "key", "UploadApi": "key"}
+    for name, function in resources(effective(apis), "AWS::Lambda::Function").items():
+        assert "VpcConfig" not in function, name
+    template = effective(NETWORK | apis)
+    functions = resources(template, "AWS::Lambda::Function")
+    assert len(functions) == 4
+    for function in functions.values():
+        assert function["VpcConfig"] == {
+            "SubnetIds": ["subnet-0123abcd", "subnet-4567cdef"],
+            "SecurityGroupIds": ["sg-0123abcd"],
+        }
+        role = template["Resources"][function["Role"]["Fn::GetAtt"][0]]["Properties"]
+        (policy,) = (each for each in role["Policies"] if each["PolicyName"] == "interfaces")
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert all(action.startswith("ec2:") for action in statement["Action"])
+        assert statement["Condition"] == {"Null": {"lambda:SourceFunctionArn": "true"}}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "bucket"),
+    [({}, {"Ref": "UploadBucket"}), ({"ExistingBucketName": "pictures-of-ours"}, "pictures-of-ours")],
+)
+def test_the_detector_is_told_the_one_host_that_may_be_private(
+    parameters: dict[str, str], bucket: object
+) -> None:
+    for name in ("ScreenFunction", "BackfillFunction"):
+        for network, told in ((NETWORK, True), ({}, False)):
+            template = effective(parameters | network)
+            host = template["Resources"][name]["Properties"]["Environment"]["Variables"][
+                "PRIVATE_BUCKET_HOST"
+            ]
+            assert host == (
+                {"Fn::Sub": ["${Bucket}.s3.${AWS::Region}.${AWS::URLSuffix}", {"Bucket": bucket}]}
+                if told
+                else ""
+            )
+
+
+def test_only_through_its_endpoints_is_a_bucket_read_and_written() -> None:
+    def statements(parameters: dict[str, str]) -> list[dict[str, Any]]:
+        policy = effective(parameters)["Resources"]["UploadBucketPolicy"]["Properties"]["PolicyDocument"]
+        return [each for each in policy["Statement"] if each["Sid"] == "OnlyThroughTheseEndpoints"]
+
+    assert statements({}) == []
+    (statement,) = statements(NETWORK | {"BucketVpcEndpointIds": "vpce-0123abcd,vpce-4567cdef"})
+    assert statement["Effect"] == "Deny"
+    assert set(statement["Action"]) == {"s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"}
+    assert statement["Condition"]["StringNotEquals"] == {"aws:SourceVpce": ["vpce-0123abcd", "vpce-4567cdef"]}
+
+
+def test_the_key_of_the_detectors_secret_may_be_another() -> None:
+    template = effective({"DetectorKeyKmsKeyArn": EVERYTHING["DetectorKeyKmsKeyArn"]})
+    for name in ("ScreenFunctionRole", "BackfillFunctionRole"):
+        policies = {p["PolicyName"]: p for p in template["Resources"][name]["Properties"]["Policies"]}
+        (statement,) = policies["detector-key-kms"]["PolicyDocument"]["Statement"]
+        assert (statement["Action"], statement["Resource"]) == (
+            "kms:Decrypt",
+            EVERYTHING["DetectorKeyKmsKeyArn"],
+        )
+        assert "customer-key" not in policies
+
+
 def test_only_the_api_has_an_alias_and_a_snapshot() -> None:
     template = effective({"DetectionApi": "key"})
     assert set(resources(template, "AWS::Lambda::Alias")) == {"ApiFunctionAliaslive"}
@@ -367,6 +433,8 @@ def test_no_role_has_a_wildcard(template: dict[str, Any]) -> None:
             f"{name}: AWS's managed policies are written for every resource"
         )
         for policy in role["Policies"]:
+            if policy["PolicyName"] == "interfaces":  # AWS's own; see the next test
+                continue
             for statement in policy["PolicyDocument"]["Statement"]:
                 assert statement["Effect"] == "Allow"
                 for action in as_list(statement["Action"]):

@@ -50,12 +50,15 @@ def s3_config(endpoint_url: str | None) -> Config:
 
 
 def private_hosts(settings: Settings) -> tuple[tuple[str, int], ...]:
-    """Host and port of signed addresses where they are private ones: all that the guard of a detector in this process
-    has to let through besides the public Internet."""
+    """Host and port of signed addresses where they are private ones, by a local AWS or an endpoint of S3 in one's own
+    network: all that the guard of a detector in this process has to let through besides the public Internet."""
+    hosts = []
     address = urlsplit(settings.aws_endpoint_url or "")
-    if not address.hostname:
-        return ()
-    return ((address.hostname, address.port or (443 if address.scheme == "https" else 80)),)
+    if address.hostname:
+        hosts.append((address.hostname, address.port or (443 if address.scheme == "https" else 80)))
+    if settings.private_bucket_host:
+        hosts.append((settings.private_bucket_host, 443))
+    return tuple(hosts)
 
 
 class Aws:
