@@ -37,8 +37,18 @@ def function_for(event: Any) -> str:
     if isinstance(event, dict) and "invocationSchemaVersion" in event:
         return "BackfillFunction"
     if isinstance(event, dict) and "http" in event.get("requestContext", {}):
-        return "ApiFunction"
+        return "UploadFunction" if event.get("rawPath") in ("/uploads", "/verdicts") else "ApiFunction"
     return "ScreenFunction"
+
+
+def with_upload_key(event: Any, stack: LocalStack) -> Any:
+    """The event, with the key of the stack's upload API where it says `UPLOAD_API_KEY`."""
+    if "UploadApiKeySecretArn" not in stack.outputs:
+        return event
+    secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.outputs["UploadApiKeySecretArn"])
+    key = secret["SecretString"]
+    headers = {name: value.replace("UPLOAD_API_KEY", key) for name, value in event["headers"].items()}
+    return event | {"headers": headers}
 
 
 @contextmanager
@@ -85,9 +95,9 @@ def invoke(file: Path) -> tuple[Reply, str]:
     """
     event = read_event(file)
     function = function_for(event)
-    wanted = {"DetectionApi": "iam"} if function == "ApiFunction" else {}
-    with LocalStack(parameters=wanted) as stack:
-        event = with_objects(event, Store(stack.client("s3")))
+    wanted = {"ApiFunction": {"DetectionApi": "iam"}, "UploadFunction": {"UploadApi": "key"}}
+    with LocalStack(parameters=wanted.get(function)) as stack:
+        event = with_upload_key(with_objects(event, Store(stack.client("s3"))), stack)
         with emulator_on(stack, function) as emulator:
             reply = emulator.invoke(event)
             return reply, emulator.log()

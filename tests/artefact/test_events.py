@@ -65,6 +65,8 @@ TASKS = {
     "backfill-task": {"emo/1x1/a b+é.jpg": "pass"},
     "backfill-task-v2": {"animate-anyone/portrait.jpg": "pass"},
 }
+UPLOAD_API = {"upload-form", "upload-verdict"}
+"""Tried by tests/uploads."""
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +113,7 @@ def server() -> Iterator[str]:
 
 
 def test_every_event_file_is_tried() -> None:
-    assert {file.stem for file in EVENTS.glob("*.json")} == {*DIRECT, *QUEUED, *TASKS}
+    assert {file.stem for file in EVENTS.glob("*.json")} == {*DIRECT, *QUEUED, *TASKS, *UPLOAD_API}
 
 
 @pytest.mark.parametrize("name", DIRECT)

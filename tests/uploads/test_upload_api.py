@@ -242,6 +242,16 @@ def test_an_empty_secret_lets_nobody_in(secret: str | None) -> None:
     assert [error.code for error in stage.failures if isinstance(error, ScreeningError)] == ["EmptyKey"]
 
 
+def test_an_empty_secret_that_is_filled_is_read_again(stage: Stage) -> None:
+    kept, stage.secret = "", ""
+    stage.api._key._read = lambda refresh: stage.secret if refresh else kept
+    assert stage.ask("GET", "/verdicts?key=emo/1x1/a.jpg&wait=0")[0] == 503
+    stage.secret = KEY
+    assert stage.ask("GET", "/verdicts?key=emo/1x1/a.jpg&wait=0")[0] == 503
+    stage.clock.now += BearerKey.REFRESH
+    assert stage.ask("GET", "/verdicts?key=emo/1x1/a.jpg&wait=0")[0] == 404
+
+
 def test_a_token_reads_the_verdict_on_its_upload_and_nothing_else(stage: Stage) -> None:
     form = stage.form()
     stage.store.put(form["key"], verdict=Verdict.PASS)

@@ -118,7 +118,10 @@ class BearerKey:
         Raises:
             ScreeningError: it cannot be read, or is empty: then no request is accepted.
         """
-        return self._encoded(refresh=False)
+        key = self._read(False)
+        if not key and self._may_refresh():  # it may have been filled since
+            key = self._read(True)
+        return self._encoded(key)
 
     def accepts(self, check: Callable[[bytes], bool]) -> bool:
         """Whether `check` is true of the key; asked of a fresh one before the answer is no.
@@ -126,15 +129,16 @@ class BearerKey:
         Raises:
             ScreeningError: as `current`.
         """
-        if check(self.current()):
-            return True
+        return check(self.current()) or (self._may_refresh() and check(self._encoded(self._read(True))))
+
+    def _may_refresh(self) -> bool:
         if self._clock() - self._refreshed < self.REFRESH:
             return False
         self._refreshed = self._clock()
-        return check(self._encoded(refresh=True))
+        return True
 
-    def _encoded(self, *, refresh: bool) -> bytes:
-        key = self._read(refresh)
+    @staticmethod
+    def _encoded(key: str | None) -> bytes:
         if not key:
             raise ScreeningError(
                 "the secret of the upload API's key is empty: put a key into it", code="EmptyKey"
