@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from botocore.exceptions import ClientError
 
 from screentest.aws import Access, AwsError, as_aws_errors
 from screentest.screening import table as verdict_table
@@ -165,6 +167,30 @@ def bucket(deployed: DeployedStack) -> Iterator[Finding]:
             "the bucket does not send its events to EventBridge",
             "run screentest doctor --enable-eventbridge: it shows what it would change, and asks",
         )
+
+
+def uploads_from_pages(deployed: DeployedStack) -> Iterator[Finding]:
+    """Whether the bucket lets the pages of the upload API's origins post pictures to it."""
+    origins = [origin for origin in deployed.parameter("UploadApiOrigins").split(",") if origin]
+    if not origins:
+        return
+    try:
+        rules = deployed.client("s3").get_bucket_cors(Bucket=deployed.bucket)["CORSRules"]
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "NoSuchCORSConfiguration":
+            raise
+        rules = []
+    allowed = [o for rule in rules if "POST" in rule["AllowedMethods"] for o in rule["AllowedOrigins"]]
+    missing = [origin for origin in origins if not any(fnmatchcase(origin, each) for each in allowed)]
+    if missing:
+        yield Finding(
+            "uploads from pages",
+            State.FAILED,
+            f"the bucket's cross-origin rules let no page of {', '.join(missing)} post to it",
+            'add a rule for POST: docs/front-end.md, "A bucket of your own"',
+        )
+    else:
+        yield Finding("uploads from pages", State.OK, f"pages of {', '.join(origins)} may post to the bucket")
 
 
 def _is_filtered(notification: dict[str, Any]) -> bool:
@@ -582,6 +608,7 @@ CHECKS: tuple[tuple[Check, str], ...] = (
     (identity, "sts:GetCallerIdentity"),
     (stack, "cloudformation:DescribeStacks"),
     (bucket, "s3:ListBucket, s3:GetBucketVersioning and s3:GetBucketNotification"),
+    (uploads_from_pages, "s3:GetBucketCORS"),
     (rule, "events:ListRuleNamesByTarget and events:DescribeRule"),
     (queue_policy, "sqs:GetQueueAttributes"),
     (function, "lambda:GetFunctionConfiguration and lambda:ListEventSourceMappings"),

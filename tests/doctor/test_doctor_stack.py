@@ -22,7 +22,8 @@ THEIRS = "pictures-of-theirs"
 
 @pytest.fixture(scope="module")
 def stack(empty_artefacts: Path) -> Iterator[LocalStack]:
-    with LocalStack(parameters=complete(), artefacts=empty_artefacts) as running:
+    parameters = complete({"UploadApiOrigins": "https://a.example,https://b.example"})
+    with LocalStack(parameters=parameters, artefacts=empty_artefacts) as running:
         yield running
 
 
@@ -79,6 +80,23 @@ def test_what_is_taken_away_is_found(stack: LocalStack) -> None:
         sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
         s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=told)
         functions.update_event_source_mapping(UUID=fed["UUID"], Enabled=True)
+
+
+def test_a_bucket_that_lets_no_page_upload_is_found(stack: LocalStack) -> None:
+    s3, bucket = stack.client("s3"), stack.outputs["UploadBucketName"]
+    mine = {"CORSRules": s3.get_bucket_cors(Bucket=bucket)["CORSRules"]}
+    assert findings(stack)["uploads from pages"]["state"] == "ok"
+    try:
+        s3.delete_bucket_cors(Bucket=bucket)
+        assert findings(stack)["uploads from pages"]["state"] == "failed"
+        rule = {"AllowedOrigins": ["https://a.*"], "AllowedMethods": ["POST"]}
+        s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+        found = findings(stack)["uploads from pages"]
+        assert found["state"] == "failed"
+        assert "https://b.example" in found["detail"]
+        assert "https://a.example" not in found["detail"]
+    finally:
+        s3.put_bucket_cors(Bucket=bucket, CORSConfiguration=mine)
 
 
 def test_a_narrowed_notification_is_found(stack: LocalStack) -> None:

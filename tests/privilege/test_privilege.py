@@ -22,6 +22,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import botocore.exceptions
+import httpx
 import pytest
 from PIL import Image
 from template.cloudformation import as_list, effective, resources
@@ -92,6 +93,7 @@ def stack(detector: str) -> Iterator[Stack]:
             "Routes": ROUTES,
             "BlockUnscreenedReads": "true",
             "ReviewerRoleArns": "arn:aws:iam::000000000000:role/reviewer",
+            "UploadApi": "key",
         }
         running = Stack(aws, deploy(aws, parameters=LOCAL_PARAMETERS | wanted))
         running.client("s3").put_bucket_notification_configuration(
@@ -159,9 +161,9 @@ class Deployed:
         result: dict[str, Any] = json.load(answer["Payload"])
         return result
 
-    def restart(self) -> None:
+    def restart(self, name: str | None = None) -> None:
         """Make the next invocation a cold start: a warm function keeps the key for five minutes."""
-        name = self.stack.outputs["ScreenFunctionName"]
+        name = name or self.stack.outputs["ScreenFunctionName"]
         variables = self.functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
         variables["STARTED"] = uuid.uuid4().hex
         self.functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
@@ -318,6 +320,48 @@ def _clean(d: Deployed, records: list[dict[str, Any]]) -> None:
             d.sqs.delete_message(QueueUrl=d.stack.outputs["ScreenQueueUrl"], ReceiptHandle=receipt)
 
 
+def upload_api(d: Deployed, method: str, path: str, query: str = "", body: object = None) -> dict[str, Any]:
+    """What the upload function answers to a request with the key of the stack."""
+    secret = d.stack.client("secretsmanager").get_secret_value(
+        SecretId=d.stack.outputs["UploadApiKeySecretArn"]
+    )
+    event = {
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": {
+            "authorization": f"Bearer {secret['SecretString']}",
+            "content-type": "application/json",
+        },
+        "requestContext": {"requestId": "r", "http": {"method": method, "path": path}},
+        "body": json.dumps(body),
+    }
+    answer = d.functions.invoke(
+        FunctionName=d.stack.deployment.resources["UploadFunction"], Payload=json.dumps(event).encode()
+    )
+    result: dict[str, Any] = json.load(answer["Payload"])
+    return result
+
+
+def a_form_can_be_sent(d: Deployed) -> bool:
+    answer = upload_api(d, "POST", "/uploads", body={"prefix": "portraits/", "type": "image/jpeg"})
+    form = json.loads(answer["body"])
+    sent = httpx.post(
+        form["url"], data=form["fields"], files={"file": ("a.jpg", portrait())}, trust_env=False, timeout=60
+    )
+    return sent.status_code == 204
+
+
+def a_verdict_is_read(d: Deployed) -> bool:
+    key = fresh("portraits/")
+    d.invoke(d.put(key, nobody()))
+    return bool(upload_api(d, "GET", "/verdicts", f"key={key}&wait=0")["statusCode"] == 200)
+
+
+def the_upload_key_is_read(d: Deployed) -> bool:
+    d.restart(d.stack.deployment.resources["UploadFunction"])
+    return bool(upload_api(d, "GET", "/verdicts", "key=portraits/none.jpg&wait=0")["statusCode"] == 404)
+
+
 Expectation = Callable[[Deployed], bool]
 
 ENFORCED: dict[str, Expectation] = {
@@ -338,10 +382,18 @@ ENFORCED: dict[str, Expectation] = {
 }
 
 
+UPLOADS: dict[str, Expectation] = {
+    "s3:PutObject": a_form_can_be_sent,
+    "dynamodb:Query": a_verdict_is_read,
+    "secretsmanager:GetSecretValue": the_upload_key_is_read,
+}
+"""The same of the upload function."""
+
+
 @contextmanager
-def without(stack: Stack, action: str) -> Iterator[None]:
-    """The screen function's role with this action taken out of whichever of its policies has it."""
-    iam, role = stack.client("iam"), stack.deployment.resources["ScreenFunctionRole"]
+def without(stack: Stack, action: str, of: str = "ScreenFunctionRole") -> Iterator[None]:
+    """A function's role with this action taken out of whichever of its policies has it."""
+    iam, role = stack.client("iam"), stack.deployment.resources[of]
     changed: dict[str, Any] = {}
     for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
         document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
@@ -359,20 +411,26 @@ def without(stack: Stack, action: str) -> Iterator[None]:
             iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
 
 
-def test_every_permission_of_the_function_is_accounted_for() -> None:
+@pytest.mark.parametrize(
+    ("of", "enforced"), [("ScreenFunctionRole", ENFORCED), ("UploadFunctionRole", UPLOADS)]
+)
+def test_every_permission_of_the_function_is_accounted_for(of: str, enforced: dict[str, Expectation]) -> None:
     from template.cloudformation import EVERYTHING
 
-    role = resources(effective(EVERYTHING), "AWS::IAM::Role")["ScreenFunctionRole"]
+    role = resources(effective(EVERYTHING), "AWS::IAM::Role")[of]
     granted = {
         action
         for policy in role["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]
         for action in as_list(statement["Action"])
     }
-    assert granted == set(ENFORCED) | set(NOT_ENFORCED)
+    assert set(enforced) <= granted <= set(enforced) | set(NOT_ENFORCED)
+    assert of != "ScreenFunctionRole" or granted == set(enforced) | set(NOT_ENFORCED)
 
 
-@pytest.mark.parametrize("expectation", dict.fromkeys(ENFORCED.values()), ids=lambda e: e.__name__)
+@pytest.mark.parametrize(
+    "expectation", dict.fromkeys((*ENFORCED.values(), *UPLOADS.values())), ids=lambda e: e.__name__
+)
 def test_with_the_policies_of_the_template(deployed: Deployed, expectation: Expectation) -> None:
     assert expectation(deployed)
 
@@ -381,6 +439,12 @@ def test_with_the_policies_of_the_template(deployed: Deployed, expectation: Expe
 def test_without(deployed: Deployed, action: str) -> None:
     with without(deployed.stack, action):
         assert not ENFORCED[action](deployed)
+
+
+@pytest.mark.parametrize("action", UPLOADS)
+def test_without_on_the_upload_function(deployed: Deployed, action: str) -> None:
+    with without(deployed.stack, action, "UploadFunctionRole"):
+        assert not UPLOADS[action](deployed)
 
 
 # The gate. The local AWS knows an object's tags for reads alone: who may write and take away tags, and copies, is
