@@ -78,6 +78,7 @@ def fault_of(
     stored: Mapping[Screening, Record],
     now: float,
     grace: float = GRACE,
+    plan: tags.Planner = tags.plan,
 ) -> tuple[Fault, str] | None:
     """What is wrong with an object's tags, if anything is for certain.
 
@@ -87,9 +88,10 @@ def fault_of(
         stored: its records.
         now: seconds since 1970.
         grace: seconds after an upload or a verdict in which nothing is certain.
+        plan: which tags the stack writes.
     """
     results = [(screening, _result(ref, stored.get(screening))) for screening in screenings]
-    wanted = tags.plan(found, results)
+    wanted = plan(found, results)
     newest = max([seconds(ref.last_modified or ""), *(seconds(r.screened_at) for _, r in results if r)])
     if not wanted.changed or newest > now - grace:
         return None
@@ -136,6 +138,7 @@ class Gates:
         self._pages = Bucket(self._s3, self._bucket, prefix)
         self._verdicts = Verdicts(access.client("dynamodb"), stack.output("VerdictTableName"), ATTRIBUTES)
         self._routes = Routes.parse(stack.parameters.get("Routes", ""))
+        self._plan = tags.PLANNERS[stack.parameters.get("ObjectTags", "all")]
         self._by_objects = stack.parameters.get("AllowObjectRoutes") == "true"
 
     def listed(self) -> Iterator[Listed]:
@@ -194,7 +197,7 @@ class Gates:
         if found is None:
             return None
         of_object = stored.get((ref.uri, ref.version_id), {})
-        fault = fault_of(ref, found, screenings, of_object, self._clock(), grace)
+        fault = fault_of(ref, found, screenings, of_object, self._clock(), grace, self._plan)
         return Looked(each, *fault) if fault else None
 
     def _screenings(self, each: Listed) -> tuple[Screening, ...]:

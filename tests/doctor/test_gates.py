@@ -44,6 +44,12 @@ def fault(
     return answer[0] if answer else None
 
 
+def test_where_the_stack_writes_the_gate_alone_nothing_else_is_missed() -> None:
+    for found, wrong in (({"screentest": "pass"}, None), (due(PASS), Fault.DETAILS), ({}, Fault.MISSING)):
+        answer = fault_of(REF, found, [EMO], {EMO: PASS}, NOW, plan=tags.PLANNERS["gate"])
+        assert (answer and answer[0]) == wrong
+
+
 @pytest.mark.parametrize(
     ("found", "stored", "expected"),
     [

@@ -713,6 +713,17 @@ def test_signed_addresses_of_a_local_endpoint_are_path_style() -> None:
     ) == (("127.0.0.1", 4566),)
 
 
+def test_the_gate_alone_is_tagged_where_that_is_asked_for(cloud: Cloud) -> None:
+    pipeline = cloud.pipeline(OBJECT_TAGS="gate")
+    event = cloud.put("emo/1x1/a.jpg", Tagging="owner=me&screentest:emo-detect-v1:1x1=pass")
+    cloud.answers = lambda _body: httpx.Response(200, json=REJECT)
+    pipeline(direct(event), Context())
+    assert cloud.tags("emo/1x1/a.jpg") == {"owner": "me", "screentest": "reject"}
+    (item,) = cloud.items()
+    assert (item["verdict"], item["tags"]) == ("reject", "written")
+    assert item["code"]
+
+
 @pytest.mark.parametrize("bucket", ["uploads", "uploads.with.dots"])
 def test_the_private_host_that_the_template_names_is_that_of_signed_addresses(bucket: str) -> None:
     told = {

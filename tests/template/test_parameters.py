@@ -171,6 +171,7 @@ CASES: list[tuple[dict[str, str], Callable[[LocalStack], object], object, object
     ({"Routes": ROUTES}, _variable("ROUTES"), "", ROUTES),
     ({"Profiles": "tavus-image,hallo"}, _variable("PROFILES"), "", "tavus-image,hallo"),
     ({"AllowObjectRoutes": "true"}, _variable("ALLOW_OBJECT_ROUTES"), "false", "true"),
+    ({"ObjectTags": "gate"}, _variable("OBJECT_TAGS"), "all", "gate"),
     ({"NotifyOn": "all"}, _variable("NOTIFY_ON"), "failures", "all"),
     ({"RetentionDays": "30"}, _variable("RETENTION_DAYS"), "365", "30"),
     ({"NotificationEmail": "a@b.example"}, _subscribers("FailureTopicArn", "email"), 0, 1),

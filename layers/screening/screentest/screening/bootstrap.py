@@ -26,6 +26,7 @@ from screentest.screening.queue import UploadQueue
 from screentest.screening.screen import Screener
 from screentest.screening.settings import SELF_HOSTED, AwsSettings, Settings
 from screentest.screening.table import VerdictTable
+from screentest.screening.tags import PLANNERS
 from screentest.screening.telemetry import Telemetry
 from screentest.screening.topic import Topic
 
@@ -148,6 +149,7 @@ def screener(
         detector_name=detector_name or SELF_HOSTED,
         rules_version=rules_version,
         days=settings.retention_days,
+        plan=PLANNERS[settings.object_tags],
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from screentest.screening import records, routes
+from screentest.screening import records, routes, tags
 from screentest.screening.announcing import Announcer
 from screentest.screening.breaker import Breaker
 from screentest.screening.claiming import Claims
@@ -86,6 +86,7 @@ class Screener:
         detector_name: `self-hosted/VERSION` or the host; goes into each record.
         rules_version: of the rules behind it, where known.
         days: after which a verdict leaves the table.
+        plan: which tags an object gets.
         clock: seconds since 1970.
         stopwatch: seconds, for latencies.
     """
@@ -106,6 +107,7 @@ class Screener:
         detector_name: str = "self-hosted",
         rules_version: str | None = None,
         days: int = 365,
+        plan: tags.Planner = tags.plan,
         breaker: Breaker | None = None,
         clock: Callable[[], float] = time.time,
         stopwatch: Callable[[], float] = time.perf_counter,
@@ -120,6 +122,7 @@ class Screener:
         self._detector_name = detector_name
         self._stopwatch = stopwatch
         self._judge = Judge(detector, signer, objects, breaker or Breaker())
+        self._plan = plan
         self._claims = Claims(table, objects, telemetry, days, clock)
         self._announcer = Announcer(topic, table, region, notify_on, clock)
 
@@ -143,7 +146,7 @@ class Screener:
             self._telemetry.ignored(ref, "no route")
             return Report()
 
-        tagging = Tagging.of(ref, self.objects, self.table)
+        tagging = Tagging.of(ref, self.objects, self.table, self._plan)
         steps = self._decide_all(ref, screenings, tagging, attempt)
         unfinished = None
         if any(isinstance(step, Failed) and isinstance(step.failure, Busy) for step in steps) or _overtaken(

@@ -113,6 +113,7 @@ class Settings(AwsSettings):
     profiles: tuple[str, ...] = _names()
     allow_object_routes: bool = _setting("bool", default=False)
     notify_on: Literal["failures", "all"] = _setting("literal", "failures", expected=["failures", "all"])
+    object_tags: Literal["all", "gate"] = _setting("literal", "all", expected=["all", "gate"])
     private_bucket_host: str | None = _optional()
     screen_queue_url: str | None = _optional()
     dead_letter_queue_url: str | None = _optional()

@@ -42,11 +42,12 @@ class Tagging:
 
     objects: Objects
     table: Table
+    plan: tags.Planner
 
     @staticmethod
-    def of(ref: ObjectRef, objects: Objects, table: Table) -> Tagging:
+    def of(ref: ObjectRef, objects: Objects, table: Table, plan: tags.Planner) -> Tagging:
         """The way for the bucket that an object is in."""
-        return (Tagging if ref.version_id else UnversionedTagging)(objects, table)
+        return (Tagging if ref.version_id else UnversionedTagging)(objects, table, plan)
 
     def confirm(self, ref: ObjectRef) -> ObjectRef:
         """The object that was judged, as it is to be recorded.
@@ -93,7 +94,7 @@ class Tagging:
         status = ""
         try:
             for tries in range(1, TAG_TRIES + 1):
-                plan = tags.plan(self.objects.tags(ref), [(s.screening, result_of(s)) for s in found])
+                plan = self.plan(self.objects.tags(ref), [(s.screening, result_of(s)) for s in found])
                 status = plan.status
                 before, found = found, [store(s, status) if isinstance(s, Judged) else s for s in found]
                 for was, step in zip(before, found, strict=True):
@@ -127,7 +128,7 @@ class Tagging:
             self._clear(ref, steps)
 
     def _clear(self, ref: ObjectRef, steps: Sequence[Progress]) -> bool:
-        plan = tags.plan(self.objects.tags(ref), [(step.screening, None) for step in steps])
+        plan = self.plan(self.objects.tags(ref), [(step.screening, None) for step in steps])
         if plan.changed:
             self.objects.write_tags(ref, plan.tags)
         return plan.changed
@@ -147,7 +148,7 @@ class Tagging:
                     (screening, record.result if record and _is_of(record, there.etag) else None)
                     for screening, record in stored
                 ]
-                plan = tags.plan(self.objects.tags(ref), decided)
+                plan = self.plan(self.objects.tags(ref), decided)
                 if not plan.changed:
                     return
                 self.objects.write_tags(ref, plan.tags)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from screentest.screening.models import Screening, Verdict
@@ -58,33 +59,42 @@ def gate(verdicts: Iterable[str]) -> str:
     return Verdict.REJECT.value if Verdict.REJECT in found else Verdict.PASS.value
 
 
-def plan(current: Mapping[str, str], verdicts: Sequence[tuple[Screening, Result | None]]) -> Plan:
+def plan(
+    current: Mapping[str, str], verdicts: Sequence[tuple[Screening, Result | None]], *, details: bool = True
+) -> Plan:
     """The tags that an object should carry.
 
     Args:
         current: all its tags, of which those that are not ours are kept as they are.
         verdicts: each routed screening with its result, or None where it is not decided yet: then there is no gate.
+        details: of each screening, besides the gate.
     """
     kept = {name: value for name, value in current.items() if not is_ours(name)}
     decided = [(screening, result) for screening, result in verdicts if result is not None]
     complete = bool(decided) and len(decided) == len(verdicts)
     own = {GATE: gate(result.verdict for _, result in decided)} if complete else {}
-    details = [tags_of(result) for _, result in decided]
+    parts = [tags_of(result) if details else {} for _, result in decided]
     room = LIMIT - len(kept) - len(own)
-    wanted = sum(map(len, details))
+    wanted = sum(map(len, parts))
     status = "written"
     for part in DROPPED:
-        for tags in reversed(details):
-            if sum(map(len, details)) > room and tags.pop(part, None) is not None:
+        for tags in reversed(parts):
+            if sum(map(len, parts)) > room and tags.pop(part, None) is not None:
                 status = "trimmed"
     if room < 0:
         own, status = {}, "no-room"
     elif wanted and len(kept) >= LIMIT:
         status = "no-room"
-    for (screening, _), tags in zip(decided, details, strict=True):
+    for (screening, _), tags in zip(decided, parts, strict=True):
         own |= {_name(screening, part): value for part, value in tags.items()}
     new = kept | own
     return Plan(new, status, new != dict(current))
+
+
+Planner = Callable[[Mapping[str, str], "Sequence[tuple[Screening, Result | None]]"], Plan]
+
+PLANNERS: Final[Mapping[str, Planner]] = {"all": plan, "gate": partial(plan, details=False)}
+"""By the setting `OBJECT_TAGS`."""
 
 
 def tags_of(result: Result) -> Tags:
