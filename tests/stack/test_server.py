@@ -114,7 +114,7 @@ def test_up_prints_the_endpoint_first_and_ends_well_on_a_signal(
     said = json.loads(record.read_text())
     assert said["endpoint_url"] == url == f"http://127.0.0.1:{port}"
     # The page's address is the last thing, in a frame: nobody scrolls back for it.
-    assert f"http://127.0.0.1:{page_port}" in lines[-2]
+    assert f"http://127.0.0.1:{page_port}" in lines[-3]
     assert {lines[-2][0], lines[-1][0]} == {"│"}
     assert "  screentest verdicts\n" in lines
     assert said["outputs"]["UploadBucketName"]
