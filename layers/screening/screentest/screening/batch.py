@@ -7,6 +7,8 @@ picture that crashes the function never fails its neighbours twice.
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,10 +18,11 @@ from typing import Any, Final, Protocol
 
 from screentest.screening import events
 from screentest.screening.errors import Busy, OutOfTime, ScreeningError, StoreUnavailable, UnreadableEvent
+from screentest.screening.in_hand import Batch, InHand
 from screentest.screening.models import NO_VERSION, ObjectRef, Trigger, Verdict, is_later
 from screentest.screening.progress import Attempt
 from screentest.screening.queue import CODE_ATTRIBUTE, REDRIVEN_ATTRIBUTE, UploadQueue
-from screentest.screening.records import Item, RescreenPolicy, timestamp
+from screentest.screening.records import LEASE, Item, RescreenPolicy, timestamp
 from screentest.screening.retry import Backoff
 from screentest.screening.screen import Report, Screener
 from screentest.screening.telemetry import Telemetry
@@ -128,6 +131,7 @@ class Pipeline:
     Args:
         max_receives: of the queue's redrive policy.
         pool: where messages run in parallel; by default as many threads as a batch has messages.
+        in_hand: where a batch is noted, so that it is not hidden for long if this process is killed; None for nowhere.
     """
 
     def __init__(
@@ -139,12 +143,15 @@ class Pipeline:
         max_receives: int = 20,
         backoff: Backoff | None = None,
         pool: Executor | None = None,
+        in_hand: InHand | None = None,
     ) -> None:
         self.screener = screener
         self._queue = queue
         self.telemetry = telemetry
         self._max_receives = max_receives
         self._backoff = backoff or Backoff()
+        self._in_hand = in_hand
+        self._has_looked = False
         self._pool = pool or ThreadPoolExecutor(THREADS, thread_name_prefix="screen")
 
     def __call__(self, event: Any, context: Context) -> dict[str, Any]:
@@ -161,7 +168,7 @@ class Pipeline:
 
         try:
             if events.is_queue_batch(event):
-                failed = self._batch(event["Records"], remaining)
+                failed = self._noted_batch(event["Records"], remaining)
                 return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in failed]}
             return {"screenings": self._direct(event, remaining)}
         finally:
@@ -179,6 +186,26 @@ class Pipeline:
         return [item for report in reports for item in report.items]
 
     # From the queue ------------------------------------------------------------------------------------------------
+
+    def _noted_batch(self, batch: Sequence[Mapping[str, Any]], remaining: Callable[[], float]) -> list[str]:
+        if self._in_hand is None:
+            return self._batch(batch, remaining)
+        if not self._has_looked:
+            self._has_looked = True
+            self._give_back(self._in_hand.left_by_the_dead())
+        with self._in_hand.holding([str(record.get("receiptHandle", "")) for record in batch]):
+            return self._batch(batch, remaining)
+
+    def _give_back(self, batches: Iterable[Batch]) -> None:
+        """Show messages of a process that was killed again, as soon as its first leases are over."""
+        now = self.screener.clock()
+        for batch in batches:
+            wait = max(0, math.ceil(batch.since + LEASE + 1 - now))
+            self.telemetry.note("killed batch given back", messages=len(batch.receipts), wait=wait)
+            for receipt in batch.receipts:
+                # Those that it had finished are deleted already.
+                with contextlib.suppress(StoreUnavailable):
+                    self._queue.delay(receipt, wait)
 
     def _batch(self, batch: Sequence[Mapping[str, Any]], remaining: Callable[[], float]) -> list[str]:
         failed: dict[str, None] = {}

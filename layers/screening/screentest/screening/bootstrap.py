@@ -19,6 +19,7 @@ from screentest.screening import events
 from screentest.screening.batch import INFERENCE_THREADS, THREADS, Context, Pipeline
 from screentest.screening.client import DetectionClient
 from screentest.screening.errors import ConfigurationError, ScreeningError, SettingsError, StoreUnavailable
+from screentest.screening.in_hand import InHand
 from screentest.screening.objects import Objects
 from screentest.screening.ports import Detector
 from screentest.screening.presign import Signer
@@ -114,6 +115,7 @@ def pipeline(
         UploadQueue(aws.sqs, settings.screen_queue_url, settings.dead_letter_queue_url),
         telemetry,
         max_receives=settings.max_receive_count,
+        in_hand=InHand(),
         pool=ThreadPoolExecutor(
             INFERENCE_THREADS if settings.detector == SELF_HOSTED else THREADS, thread_name_prefix="screen"
         ),
