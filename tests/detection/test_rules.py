@@ -100,6 +100,23 @@ def test_only_registered_measurements_are_shown(measure: Measure) -> None:
     assert set(shown) <= set(MEASUREMENTS)
 
 
+def test_what_is_assumed_is_not_measured(measure: Measure) -> None:
+    evidence = measure(pictures.data("waist_up"))
+    evidence.assume("several_people", 1.0)
+    assert evidence.read("several_people") == 1.0
+    assert evidence.read("person_count") == 2
+
+
+def test_a_second_witness_of_sunglasses_is_asked_where_the_first_has_a_hint(measure: Measure) -> None:
+    data = pictures.data("waist_up")
+    bare, alarmed = measure(data), measure(data)
+    seen = bare.covering.occlusion
+    assert seen is not None
+    assert bare.read("sunglasses") == seen.sunglasses
+    vars(alarmed.covering)["occlusion"] = replace(seen, sunglasses=0.9)
+    assert not RULES["sunglasses"].fails(alarmed.read("sunglasses"))
+
+
 def test_a_detector_that_is_wrong_in_itself_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="no measurement"):
         replace(RULES["mask"], measurement="_hand_distance")
