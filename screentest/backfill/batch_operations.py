@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from screentest.aws import as_aws_errors
 from screentest.backfill.selection import Selection
 from screentest.screening import routes
-from screentest.screening.backfill import CODES, ONLY, Reason
+from screentest.screening.backfill import CODES, ONLY
+from screentest.screening.models import Reason
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

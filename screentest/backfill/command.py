@@ -31,7 +31,7 @@ from screentest.backfill.selection import Selection, Skip, stamp
 from screentest.backfill.sources import Bucket, Source, Verdicts, source
 from screentest.backfill.state import Job, Jobs, Phase, Request
 from screentest.display import counted, duration, error_console, printable
-from screentest.screening.backfill import Reason
+from screentest.screening.models import Reason
 from screentest.screening.routes import Routes
 from screentest.screening.settings import SELF_HOSTED
 

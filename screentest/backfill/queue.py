@@ -11,8 +11,8 @@ from screentest.aws import AwsError, as_aws_errors
 from screentest.backfill.selection import Listed, Selection, Skip
 from screentest.backfill.sources import Page, Source, Verdicts
 from screentest.backfill.state import Job, Jobs, Phase, Request
-from screentest.screening.backfill import Reason, message, needed
-from screentest.screening.models import ObjectRef
+from screentest.screening.backfill import message, needed
+from screentest.screening.models import ObjectRef, Reason
 from screentest.screening.routes import Routes
 
 if TYPE_CHECKING:

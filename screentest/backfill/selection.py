@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from screentest.aws import AwsError
-from screentest.screening.backfill import USUAL, Reason
-from screentest.screening.models import ObjectRef, Trigger
+from screentest.screening.backfill import USUAL
+from screentest.screening.models import ObjectRef, Reason, Trigger
 from screentest.screening.routes import is_folder, is_report
 
 

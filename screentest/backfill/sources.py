@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from screentest.aws import AwsError, as_aws_errors, error_code
 from screentest.backfill.selection import Listed, Selection
 from screentest.screening import records
-from screentest.screening.backfill import Reason
-from screentest.screening.models import Screening
+from screentest.screening.models import Reason, Screening
 from screentest.screening.records import Attribute, Record, key
 from screentest.screening.table import decode, encode, overdue
 

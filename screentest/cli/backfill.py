@@ -10,7 +10,7 @@ import typer
 
 from screentest.aws import Access
 from screentest.cli.options import DATES, Json, stack_command
-from screentest.screening.backfill import Reason
+from screentest.screening.models import Reason
 
 app = typer.Typer(add_completion=False)
 

@@ -16,7 +16,7 @@ from screentest.aws import Access, AwsError
 from screentest.backfill.batch_operations import RESERVED
 from screentest.backfill.command import Action, Options, run
 from screentest.backfill.selection import Selection
-from screentest.screening.backfill import Reason
+from screentest.screening.models import Reason
 
 ACCOUNT = "123456789012"
 JOB = "f3cc4f60-61f6-4a2b-8a21-d07600c373ce"

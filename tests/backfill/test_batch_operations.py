@@ -16,7 +16,7 @@ from botocore.stub import Stubber
 from screentest.aws import AwsError
 from screentest.backfill.batch_operations import RESERVED, BatchOperations, job_request, release, reserve
 from screentest.backfill.selection import Selection
-from screentest.screening.backfill import Reason
+from screentest.screening.models import Reason
 
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/screentest-BatchOperationsRole"

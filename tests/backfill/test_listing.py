@@ -17,9 +17,8 @@ from screentest.backfill.queue import Queue, RateLimit
 from screentest.backfill.selection import Listed, Selection
 from screentest.backfill.sources import BATCH_GET, Bucket, Verdicts
 from screentest.backfill.state import Job, Jobs, Phase, Request
-from screentest.screening.backfill import Reason
 from screentest.screening.events import objects_in_body
-from screentest.screening.models import ObjectRef
+from screentest.screening.models import ObjectRef, Reason
 from screentest.screening.routes import Routes
 
 NAMES = [f"emo/1x1/{n:02}.jpg" for n in range(10)]

@@ -16,10 +16,9 @@ from screentest.backfill.selection import Selection
 from screentest.backfill.sources import Bucket, source
 from screentest.backfill.state import Job, Phase
 from screentest.screening import records
-from screentest.screening.backfill import Reason
 from screentest.screening.errors import StoreUnavailable, Throttled
 from screentest.screening.events import objects_in_body
-from screentest.screening.models import ObjectRef, Screening, Trigger
+from screentest.screening.models import ObjectRef, Reason, Screening, Trigger
 from screentest.screening.records import BACKFILL_LIFE, UPLOAD_LIFE, Record, Result
 from screentest.screening.table import VerdictTable
 

@@ -11,9 +11,9 @@ from support.screening import record
 
 from screentest.aws import AwsError
 from screentest.backfill.selection import Listed, Selection, Skip, parse_size, parse_source
-from screentest.screening.backfill import Reason, message, needed
+from screentest.screening.backfill import message, needed
 from screentest.screening.events import objects_in_body, rejects_in_body
-from screentest.screening.models import ObjectRef, Screening, Trigger
+from screentest.screening.models import ObjectRef, Reason, Screening, Trigger
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 EMO = Screening.of("emo-detect-v1", "1:1")

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from screentest.screening import events, records
 from screentest.screening.errors import ObjectGone, ScreeningError, UnreadableEvent
-from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict
+from screentest.screening.models import ObjectRef, Reason, Screening, Trigger, Verdict
 from screentest.screening.outcomes import outcome
 from screentest.screening.progress import Attempt
 from screentest.screening.records import Record, RescreenPolicy
@@ -34,19 +33,6 @@ ONLY: Final = "only"
 
 CODES: Final = "codes"
 """User argument: codes of errors and rejections, joined by commas; absent for all."""
-
-
-class Reason(StrEnum):
-    """Why an object still needs a screening."""
-
-    NEW = "new"
-    OUTDATED = "outdated"
-    ERROR = "error"
-    REJECT = "reject"
-    """Only where it is asked for: rejections stand unless a person doubts them."""
-    OVERDUE = "overdue"
-    """Pending although no message is left to decide it (`Record.is_overdue`), old versions and deleted objects too: the
-    index of pending screenings knows these, no listing of the bucket does. Included in `NEW`."""
 
 
 USUAL: Final = frozenset({Reason.NEW, Reason.OUTDATED, Reason.ERROR})

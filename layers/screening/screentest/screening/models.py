@@ -16,6 +16,19 @@ NO_VERSION: Final = "-"
 """In place of the version in keys where the bucket keeps none."""
 
 
+class Reason(StrEnum):
+    """Why an object still needs a screening."""
+
+    NEW = "new"
+    OUTDATED = "outdated"
+    ERROR = "error"
+    REJECT = "reject"
+    """Only where it is asked for: rejections stand unless a person doubts them."""
+    OVERDUE = "overdue"
+    """Pending although no message is left to decide it (`Record.is_overdue`), old versions and deleted objects too: the
+    index of pending screenings knows these, no listing of the bucket does. Included in `NEW`."""
+
+
 class Verdict(StrEnum):
     """`pass` can drive the video, `reject` is the picture's fault, `error` could not be judged."""
 
