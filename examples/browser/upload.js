@@ -1,20 +1,19 @@
 // From a file to its verdict: a form from the upload API, the upload straight to S3, and a long poll.
 const form = document.querySelector("form");
-const status = document.querySelector("[role=status]");
-const advice = document.querySelector("#advice");
+const [status, advice] = ["[role=status]", "#advice"].map((css) => document.querySelector(css));
 const PATIENCE = 120_000; // milliseconds: a screening that is tried again can take minutes
 
 async function json(response) {
-  const body = await response.json();
+  const body = await response.json().catch(() => ({})); // Lambda's own errors are no JSON
   if (!response.ok) throw new Error(body.message ?? `HTTP ${response.status}`);
-  return { status: response.status, body };
+  return body;
 }
 
 // Best done by your own server, which keeps the key and hands the answer on.
 async function newForm(api, key, prefix, type) {
   const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" };
   const body = JSON.stringify({ prefix, type });
-  return (await json(await fetch(`${api}/uploads`, { method: "POST", headers, body }))).body;
+  return json(await fetch(`${api}/uploads`, { method: "POST", headers, body }));
 }
 
 async function upload({ url, fields }, file) {
@@ -27,15 +26,17 @@ async function upload({ url, fields }, file) {
 
 async function verdict(api, { verdicts }) {
   for (const end = Date.now() + PATIENCE; Date.now() < end; ) {
-    const found = await json(await fetch(`${api}${verdicts}`)); // needs no key: its token is for this upload alone
-    if (found.status === 200) return found.body;
+    const response = await fetch(`${api}${verdicts}`); // needs no key: its token is for this upload alone
+    if (response.status !== 202 && response.status < 429) return json(response);
+    if (response.status >= 429) await new Promise((wake) => setTimeout(wake, 2000)); // too many at once, or trouble
   }
   throw new Error("there is no verdict yet");
 }
 
-async function show(file, { verdict, screenings: [first] }) {
+async function show(file, { verdict, screenings }) {
+  const first = screenings.find((screening) => screening.verdict === verdict);
   status.dataset.verdict = verdict;
-  status.textContent = first.title;
+  status.textContent = first.figures ? `${first.title}: ${first.figures}` : first.title;
   advice.textContent = first.advice;
   const [picture, canvas] = [await createImageBitmap(file), document.querySelector("canvas")];
   [canvas.width, canvas.height, canvas.hidden] = [picture.width, picture.height, false];

@@ -60,6 +60,12 @@ def test_a_rejection_with_advice(browser: webdriver.Chrome, uploads: Uploads, fi
     assert "real person" in said(browser, "No person with a visible face")
 
 
+def test_a_rejection_in_figures(browser: webdriver.Chrome, uploads: Uploads, file: Path) -> None:
+    file.write_bytes(pictures.data("tilted"))
+    choose(browser, uploads, uploads.page, uploads.key, file)
+    said(browser, r"tilted \d+°, at most \d+")
+
+
 def test_a_wrong_key_is_said(browser: webdriver.Chrome, uploads: Uploads, file: Path) -> None:
     file.write_bytes(pictures.data("cat"))
     choose(browser, uploads, uploads.page, uploads.key + "x", file)

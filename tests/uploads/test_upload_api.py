@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from screentest.detection.models import BUILT_IN, ModelSpec
 from screentest.detection.pictures import MAX_FILE_BYTES
 from screentest.screening import records
+from screentest.screening.contract import Measured
 from screentest.screening.errors import ScreeningError, StoreUnavailable
 from screentest.screening.models import ObjectRef, Screening, Verdict
 from screentest.screening.records import Record, Result
@@ -27,6 +29,7 @@ from screentest.screening.uploads import (
     BearerKey,
     UploadApi,
 )
+from screentest.verdicts.writing import write_json
 
 NOW = 1_795_600_000.0
 KEY = "k" * 48
@@ -139,8 +142,8 @@ def test_a_form_is_for_one_new_key_that_its_route_screens(stage: Stage) -> None:
     assert first["key"].startswith("emo/1x1/uploads/")
     assert first["key"].endswith(".png")
     assert first["fields"] == {"key": first["key"], "Content-Type": "image/png"}
-    assert first["screenings"] == [{"model": "emo-detect-v1", "ratio": "1:1"}]
-    assert stage.form("emoji/")["screenings"] == [{"model": "emoji-detect-v1", "ratio": None}]
+    assert first["screenings"] == [{"model": "emo-detect-v1", "ratio": "1x1"}]
+    assert stage.form("emoji/")["screenings"] == [{"model": "emoji-detect-v1", "ratio": "-"}]
 
 
 @pytest.mark.parametrize("model", BUILT_IN, ids=str)
@@ -287,13 +290,25 @@ def test_a_verdict_with_its_words(stage: Stage) -> None:
     status, answer, _ = stage.ask("GET", "/verdicts?key=emo/1x1/a.jpg")
     assert (status, answer["verdict"], answer["version_id"]) == (200, "reject", "v1")
     (one,) = answer["screenings"]
-    assert (one["model"], one["ratio"], one["code"]) == ("emo-detect-v1", "1:1", "InvalidFile.NoHuman")
+    assert (one["model"], one["ratio"], one["code"]) == ("emo-detect-v1", "1x1", "InvalidFile.NoHuman")
     assert one["title"] == "No person with a visible face was found"
     assert "advice" in one
     assert not {"detector", "bucket", "etag", "request_id"} & one.keys(), "what is the operator's business"
     assert stage.clock.slept == []
     chinese = stage.ask("GET", "/verdicts?key=emo/1x1/a.jpg&lang=zh")[1]["screenings"][0]["title"]
     assert not chinese.isascii()
+
+
+def test_what_decided_is_said_in_figures_and_each_screening_is_a_line_of_verdicts_json(stage: Stage) -> None:
+    measured = Measured("head turned", 88.2, "at most 38", "degrees")
+    key = "emo/1x1/a.jpg"
+    stage.store.put(key, verdict=Verdict.REJECT, code="InvalidFile.FacePose", measured=measured)
+    (one,) = stage.ask("GET", f"/verdicts?key={key}")[1]["screenings"]
+    assert one.pop("figures") == "turned 88°, at most 38°"
+    printed = io.StringIO()
+    write_json([stage.store.found[key][0].to_item()], printed)
+    assert one.items() <= json.loads(printed.getvalue()).items()
+    assert "转动" in stage.ask("GET", f"/verdicts?key={key}&lang=zh")[1]["screenings"][0]["figures"]
 
 
 def test_it_waits_for_the_verdict_and_answers_as_soon_as_it_is_there(stage: Stage) -> None:

@@ -12,7 +12,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlencode
 
@@ -20,7 +20,7 @@ from screentest.screening.choices import Choice, offered
 from screentest.screening.errors import ScreeningError
 from screentest.screening.families import family_of
 from screentest.screening.models import Screening
-from screentest.screening.reasons import LANGUAGES, explain
+from screentest.screening.reasons import LANGUAGES, deciding, explain
 from screentest.screening.records import Attribute, Record
 from screentest.screening.routes import REPORTS, Routes
 from screentest.screening.tags import gate
@@ -52,6 +52,8 @@ LONGEST_KEY: Final = 1024
 """Bytes of an object's key in S3."""
 
 SHOWN: Final = (
+    Attribute.MODEL,
+    Attribute.RATIO,
     Attribute.VERDICT,
     Attribute.CODE,
     Attribute.MESSAGE,
@@ -310,17 +312,19 @@ def _of_version(records: Sequence[Record], version: str | None) -> list[Record]:
 
 
 def _named(screening: Screening) -> dict[str, Any]:
-    return {"model": screening.model, "ratio": screening.ratio}
+    return {"model": screening.model, "ratio": screening.ratio_key}
 
 
 def _shown(record: Record, lang: str) -> dict[str, Any]:
-    """A verdict for the person who uploaded: what was decided, why, and what to do."""
+    """A verdict for the person who uploaded: what was decided, why, and what to do; a line of `screentest verdicts
+    --json` without what is the operator's business, and in the asked language."""
     screening, result = record.screening, record.result
     assert result is not None
     document = record.document()
     reason = explain(result.code, screening.model, lang, ratio=screening.ratio)
     known = {str(name): document[name] for name in SHOWN if name in document}
-    return _named(screening) | known | {"title": reason.title, "advice": reason.advice}
+    figures = {"figures": deciding.said(asdict(result.measured), lang)} if result.measured else {}
+    return known | {"title": reason.title, **figures, "advice": reason.advice}
 
 
 def _seconds(text: str) -> float:
