@@ -39,6 +39,7 @@ def addresses(image_host: ImageHost) -> Iterator[dict[str, str]]:
     """The addresses of the document and what stands for them here."""
     image_host.serve("/portrait.jpg", pictures.data("astronaut"))
     image_host.serve("/cat.jpg", pictures.data("cat"))
+    image_host.serve("/standing.jpg", pictures.data("standing"))
     with serve_process("--allow-private-urls") as server:
         yield {"http://127.0.0.1:8000": server.url, "http://127.0.0.1:9000": image_host.base}
 
