@@ -457,7 +457,15 @@ class Serial(Executor):
 class Function:
     """One execution environment: what it holds in memory lives as long as it does."""
 
-    def __init__(self, world: World, hand: Hand, *, policy: BreakerPolicy | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        hand: Hand,
+        *,
+        policy: BreakerPolicy | None = None,
+        detector: Any = None,
+        signer: Any = None,
+    ) -> None:
         self.world = world
         self.telemetry = Silent()
         self.ports = Ports(world, hand)
@@ -465,8 +473,8 @@ class Function:
         telemetry: Any = self.telemetry
         self.pipeline = Pipeline(
             Screener(
-                detector=ports,
-                signer=ports,
+                detector=detector or ports,
+                signer=signer or ports,
                 table=ports,
                 objects=ports,
                 topic=ports,
