@@ -95,7 +95,8 @@ def marks(
     rules = {check["rule"] for check in explanation.get("checks", ())}
     found = [*_people(boxes)]
     if rules & _BODY_RULES:
-        found += _skeleton(landmarks.get("body", ()), size)
+        decided = rule in _BODY_RULES - _BELOW
+        found += _skeleton(landmarks.get("body", ()), size, "failed" if decided else "skeleton")
     for name, points in landmarks.items():
         if name.startswith("hand"):
             found += _lines(points, _FINGERS, "hand")
@@ -139,7 +140,7 @@ def _people(boxes: Mapping[str, Sequence[float]]) -> list[Mark]:
     return found
 
 
-def _skeleton(points: Points, size: tuple[int, int]) -> list[Mark]:
+def _skeleton(points: Points, size: tuple[int, int], style: str) -> list[Mark]:
     width, height = size
 
     def inside(point: Sequence[float]) -> bool:
@@ -150,7 +151,7 @@ def _skeleton(points: Points, size: tuple[int, int]) -> list[Mark]:
         # Joints beyond the frame are guesses.
         kept = [points[number] for number in chain if inside(points[number])]
         if len(kept) > 1:
-            found.append(_line(kept, "skeleton"))
+            found.append(_line(kept, style))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from page.browsing import brightness, one, sized, text, texts, until
@@ -188,3 +189,98 @@ def test_languages_dark_and_phone_width(opened: webdriver.Chrome) -> None:
     sized(opened, 360, 740, dark=True)
     assert brightness(opened) < 200 < light
     assert opened.execute_script("return document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+TURNED = {"rule": "head turned", "value": 46.0, "limit": "at most 38", "unit": "degrees", "failed": True}
+SOFT = {"rule": "too soft", "value": 0.9, "limit": "at most 1.6", "unit": "% of face width", "failed": False}
+UNMEASURED = {
+    "rule": "hand near face",
+    "value": None,
+    "limit": "at least 0.5",
+    "unit": "face widths",
+    "failed": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "limit", "unit", "said"),
+    [
+        ("mask", 0.502, "at most 0.5", "", "Covered by a mask or cloth: 50.2 %, at most 50 %"),
+        ("mask", 0.998, "at most 0.5", "", "Covered by a mask or cloth: 100 %, at most 50 %"),
+        (
+            "face too small",
+            0.0678,
+            "at least 0.068",
+            "of the shorter side",
+            "Face 6.78 % of the shorter side, at least 6.8 %",
+        ),
+        (
+            "too soft",
+            1.9,
+            "at most 1.6",
+            "% of face width",
+            "Blurred by 1.9 % of the face's width, at most 1.6 %",
+        ),
+        ("head turned", 38.2, "at most 38", "degrees", "Turned 38.2°, at most 38°"),
+    ],
+)
+def test_a_figure_is_told_from_its_limit(
+    opened: webdriver.Chrome, rule: str, value: float, limit: str, unit: str, said: str
+) -> None:
+    check = {"rule": rule, "value": value, "limit": limit, "unit": unit, "failed": True}
+    words = "JSON.parse(document.getElementById('page').textContent).words.en"
+    assert opened.execute_script(f"return Screentest.deciding([arguments[0]], {words})", check) == said
+
+
+def measurements(browser: webdriver.Chrome, verdict: str, checks: list[dict[str, Any]]) -> None:
+    """The measurements of one entry alone on the page, in a column of 300 pixels."""
+    browser.execute_script(
+        "const words = JSON.parse(document.getElementById('page').textContent).words;"
+        "const made = Screentest.measurements({verdict: arguments[0], checks: arguments[1]},"
+        " Screentest.translator(words, () => 'en'));"
+        "for (const one of made.querySelectorAll('details')) one.open = true;"
+        "document.body.replaceChildren(Screentest.element('div', {id: 'alone'}, made));"
+        "document.getElementById('alone').style.width = '300px';",
+        verdict,
+        checks,
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "checks", "said"),
+    [
+        ("pass", [SOFT], "All 1 requirements are met"),
+        ("reject", [SOFT], "1 other requirements are met"),
+        ("reject", [TURNED, SOFT, UNMEASURED], "1 other requirements are met"),
+    ],
+)
+def test_only_a_pass_meets_everything_and_only_what_was_measured_is_met(
+    opened: webdriver.Chrome, verdict: str, checks: list[dict[str, Any]], said: str
+) -> None:
+    measurements(opened, verdict, checks)
+    assert texts(opened, "#alone summary") == [said]
+
+
+def test_names_and_figures_of_rules_do_not_collide(opened: webdriver.Chrome) -> None:
+    measurements(opened, "reject", [TURNED, SOFT, UNMEASURED])
+    assert "0.9 % of the face's width · at most 1.6 %" in texts(opened, "#alone .figure")
+    collisions = opened.execute_script(
+        "return [...document.querySelectorAll('#alone .check')].filter((check) => {"
+        " const [rule, figure] = ['.rule', '.figure'].map((css) => check.querySelector(css).getBoundingClientRect());"
+        " const apart = rule.right <= figure.left || rule.bottom <= figure.top + 1;"
+        " return !apart || rule.height > 40 || figure.right > 309; }).map((check) => check.textContent)"
+    )
+    assert collisions == []
+
+
+@pytest.mark.parametrize("at", [[2, 100], [398, 100], [200, 1]])
+def test_a_label_stays_in_the_picture(opened: webdriver.Chrome, at: list[float]) -> None:
+    x, y, width = opened.execute_script(
+        "const mark = {kind: 'label', at: arguments[0], text: '46°', style: 'reason'};"
+        "const drawn = Screentest.overlay({size: [400, 300], marks: [mark]});"
+        "document.body.replaceChildren(Screentest.element('div', {class: 'picture'}, drawn));"
+        "const box = document.querySelector('svg text').getBBox(); return [box.x, box.y, box.width];",
+        at,
+    )
+    assert 0 <= x <= x + width <= 400
+    assert y >= -1

@@ -116,3 +116,14 @@ def test_a_strip_has_a_panel_a_picture(names: tuple[str, ...]) -> None:
     assert strip is not None
     with Image.open(io.BytesIO(strip)) as image:
         assert image.width == len(names) * (SIDE + 8) - 8
+
+
+@pytest.mark.parametrize(
+    ("rule", "style"), [("seated", "failed"), ("body side-on", "failed"), ("legs cut", "skeleton")]
+)
+def test_a_pose_of_the_body_that_decided_has_the_colour_of_what_decided(rule: str, style: str) -> None:
+    check = {"rule": rule, "value": 1.0, "limit": "at most 0.5", "unit": "", "failed": True}
+    body = {"checks": [check], "landmarks": {"body": [[50.0, 50.0]] * 33}}
+    bones = [mark for mark in marks(body, (100, 100)) if len(mark["points"]) > 2]
+    assert bones
+    assert {mark["style"] for mark in bones} == {style}

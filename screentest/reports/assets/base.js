@@ -17,7 +17,7 @@ const Screentest = (() => {
   };
 
   let hatches = 0; // each picture's pattern has a name of its own
-  const draw = (svg, mark, box, unit) => {
+  const draw = (svg, mark, box, unit, width) => {
     const trail = (points) => points.map((point) => point.join(",")).join(" ");
     if (mark.kind === "box") {
       box(mark.points, mark.style);
@@ -32,7 +32,9 @@ const Screentest = (() => {
       svg.append(pattern, shape("polygon", { class: "covered", points: trail(mark.points), fill: `url(#${id})` }));
     } else if (mark.kind === "label") {
       const [x, y] = mark.at;
-      const text = shape("text", { class: `tag ${mark.style}`, x, y: Math.max(y, unit * 4), "font-size": unit * 4.5 });
+      const half = unit * 1.6 * (mark.text.length + 0.5); // a label is centred, and none may leave the picture
+      const text = shape("text", { class: `tag ${mark.style}`, x: Math.min(Math.max(x, half), Math.max(half, width - half)),
+        y: Math.max(y, unit * 4), "font-size": unit * 4.5 });
       text.textContent = mark.text;
       svg.append(text);
     }
@@ -57,7 +59,7 @@ const Screentest = (() => {
     }
     // The answer's own face box is drawn below.
     const shown = (entry.marks || []).filter((mark) => !(entry.face && mark.kind === "box" && mark.style === "face"));
-    for (const mark of shown) draw(svg, mark, box, Math.max(width, height) / 100);
+    for (const mark of shown) draw(svg, mark, box, Math.max(width, height) / 100, width);
     if (entry.ext) box(entry.ext, "ext");
     if (entry.face) box(entry.face, "face");
     return svg;
@@ -82,14 +84,17 @@ const Screentest = (() => {
     const form = (text === "1" && words.one[unit]) || words.units[unit];
     return form ? form.replace("{}", text) : `${text} ${unit}`.trim();
   };
+  const percent = (share) => Number((100 * share).toPrecision(12)); // 6.8 of 0.068, and not 6.800000000000001
   const measured = (check, words) =>
     check.value === null ? "–"
-      : withUnit(isShare(check) ? `${Math.round(100 * check.value)} %` : figure(check.value, bounds(check)), check.unit || "", words);
+      : withUnit(isShare(check) ? `${figure(percent(check.value), bounds(check).map(percent))} %` : figure(check.value, bounds(check)),
+          check.unit || "", words);
   const limitOf = (check, words) => {
     const side = ["at most", "at least"].find((name) => check.limit.startsWith(name));
     const [low, high] = bounds(check);
     if (!side) return high === undefined ? check.limit : words.limits.to.replace("{low}", low).replace("{high}", high);
-    const said = isShare(check) ? `${Number((100 * low).toPrecision(3))} %` : `${low}${check.unit === "degrees" ? "°" : ""}`;
+    const sign = check.unit === "degrees" ? "°" : (check.unit || "").startsWith("%") ? " %" : "";
+    const said = isShare(check) ? `${Number((100 * low).toPrecision(3))} %` : `${low}${sign}`;
     return words.limits[side].replace("{limit}", said);
   };
   const deciding = (checks, words) => {
@@ -129,9 +134,10 @@ const Screentest = (() => {
       gauge(check));
     const first = entry.checks.filter((check) => check.failed || isNear(check)).sort((a, b) => b.failed - a.failed);
     const rest = entry.checks.filter((check) => !first.includes(check));
+    const count = rest.filter((check) => check.value !== null).length; // what was not measured is not met either
     return element("div", { class: "checks" },
       first.length ? element("ul", {}, ...first.map(line)) : null,
-      rest.length ? element("details", {}, element("summary", {}, word(first.length ? "met" : "all-met", { count: rest.length })), element("ul", {}, ...rest.map(line))) : null);
+      rest.length ? element("details", {}, element("summary", {}, word(first.length || entry.verdict !== "pass" ? "met" : "all-met", { count })), element("ul", {}, ...rest.map(line))) : null);
   };
   const facts = (rows) =>
     element("table", { class: "measurements" }, element("tbody", {}, ...rows.map(row).filter(Boolean)));
