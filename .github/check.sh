@@ -9,7 +9,7 @@ options=(--model "$MODEL" --report "$OUTPUT" --junit "$OUTPUT/screentest.xml" --
 status=0
 "$SCREENTEST" check "${options[@]}" -- "${paths[@]}" || status=$?
 rejected=false
-[ "$status" != 1 ] || rejected=true
+! grep -q '<failure ' "$OUTPUT/screentest.xml" 2>/dev/null || rejected=true
 echo "rejected=$rejected" >>"${GITHUB_OUTPUT:-/dev/null}"
 if [ "$status" = 1 ] && [ "$ALLOW" = true ]; then
   status=0

@@ -154,8 +154,8 @@ def as_aws_errors(attempt: str, *, needs: str = "") -> Iterator[None]:
         raise AwsError(f"cannot {attempt}: {error}; see `aws configure list-profiles`") from error
     except (aws.NoCredentialsError, aws.PartialCredentialsError) as error:
         raise AwsError(
-            f"cannot {attempt}: no AWS credentials found; run `aws configure` or `aws sso login`, or name a "
-            "profile with --profile"
+            f"cannot {attempt}: no AWS credentials found; run `aws configure` or `aws sso login`, or set "
+            "AWS_PROFILE"
         ) from error
     except aws.NoRegionError as error:
         raise AwsError(f"cannot {attempt}: no region is set; name one with --region or AWS_REGION") from error

@@ -95,8 +95,8 @@ def llms(pages: dict[str, Path]) -> str:
     lines = ["# Screentest", "", what, "", "## Pages", ""]
     for name, path in sorted(pages.items()):
         heading = re.search(r"^# (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
-        lines.append(f"- [{heading[1] if heading else name}]({name})")
-    lines += ["- [Commands](commands.md)", "- [OpenAPI document](openapi.json)", ""]
+        lines.append(f"- [{heading[1] if heading else name}]({Path(name).with_suffix('.html')})")
+    lines += ["- [Commands](commands.html)", "- [OpenAPI document](openapi.json)", ""]
     return "\n".join(lines)
 
 

@@ -38,7 +38,8 @@ async function show(file, { verdict, screenings }) {
   status.dataset.verdict = verdict;
   status.textContent = first.figures ? `${first.title}: ${first.figures}` : first.title;
   advice.textContent = first.advice;
-  const [picture, canvas] = [await createImageBitmap(file), document.querySelector("canvas")];
+  const [picture, canvas] = [await createImageBitmap(file).catch(() => null), document.querySelector("canvas")];
+  if (!picture) return; // what the browser cannot draw has its verdict all the same
   [canvas.width, canvas.height, canvas.hidden] = [picture.width, picture.height, false];
   const pen = canvas.getContext("2d");
   pen.drawImage(picture, 0, 0);
@@ -50,8 +51,7 @@ async function show(file, { verdict, screenings }) {
 
 form.picture.addEventListener("change", async () => {
   const [api, file] = [form.api.value.replace(/\/+$/, ""), form.picture.files[0]];
-  delete status.dataset.verdict;
-  [status.textContent, advice.textContent] = ["Uploading …", ""];
+  [status.textContent, status.dataset.verdict, advice.textContent] = ["Uploading …", "", ""];
   const made = await newForm(api, form.key.value, form.prefix.value, file.type);
   await upload(made, file);
   status.textContent = "Screening …";

@@ -332,4 +332,6 @@ def run(
             f"{counted(notified, 'failure')} announced."
         )
     console.print(f"Annotated pictures and contact sheet: {page}", highlight=False)
+    if not photos:
+        console.print(f"One face four times, to pass on: {page.with_name('strip.jpg')}", highlight=False)
     return not wrong

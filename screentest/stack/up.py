@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -132,13 +134,18 @@ def run(
             print(f"local AWS    {stack.endpoint_url}   region {REGION}, keys {ACCESS_KEY}/{SECRET_KEY}")
             for name, value in outputs.items():
                 print(f"{name:<20} {value}")
+            command = (
+                shlex.quote(os.path.relpath(Path(sys.argv[0])))
+                if shutil.which("screentest") is None
+                else "screentest"
+            )
             print("\nTry, in another shell:")
             print("\n".join(f"  {command}" for command in commands(stack)))
             print(
                 "  aws secretsmanager get-secret-value --query SecretString --output text --secret-id "
                 f"{outputs['UploadApiKeySecretArn']}  # the key of the upload API"
             )
-            print("\nand with the same export:\n  screentest verdicts\n  screentest report")
+            print(f"\nand with the same export:\n  {command} verdicts\n  {command} report")
             said = {
                 "endpoint_url": stack.endpoint_url,
                 "region": REGION,

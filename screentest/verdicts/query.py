@@ -27,6 +27,9 @@ Remark = Callable[[str], None]
 _Found = tuple[Record, Item]
 """A record, and its item exactly as it is stored."""
 
+OF_PICTURE = "InvalidFile."
+"""How the codes of a rejection begin; the table leaves it out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -97,11 +100,17 @@ class Question:
         return (
             record.ref.uri.startswith(self.address)
             and (not self.verdicts or verdict in self.verdicts)
-            and (not self.models or record.screening.model in self.models)
-            and code_matches(code, self.codes)
+            and (not self.models or not self.models.isdisjoint(_names(record.screening.model)))
+            # As the table shows it, or whole.
+            and (code_matches(code, self.codes) or code_matches(code.removeprefix(OF_PICTURE), self.codes))
             and (self.since is None or at >= stamp(self.since))
             and (self.until is None or (at != "" and at < stamp(self.until)))
         )
+
+
+def _names(model: str) -> tuple[str, str]:
+    """A model's name, and what stands before `-detect`, as the table shows it."""
+    return model, model.partition("-detect")[0]
 
 
 class VerdictReader:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import IO, Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from screentest.aws import Access, AwsError, as_aws_errors
@@ -16,6 +18,7 @@ from screentest.backfill.selection import parse_source
 from screentest.display import VERDICT_STYLES, printable
 from screentest.screening.models import Verdict
 from screentest.screening.reasons import explain
+from screentest.screening.reasons.deciding import said
 from screentest.screening.records import Attribute, Item, Record
 from screentest.verdicts.query import PENDING
 from screentest.verdicts.writing import write_json
@@ -122,9 +125,11 @@ def _print(console: Console, record: Record) -> None:
     line.append(f"{printable(screening.model)}{ratio}", style="default")
     console.print(line, soft_wrap=True)
     if verdict != Verdict.PASS:
-        console.print(Text(f"       {words.title}. {words.advice}"), soft_wrap=True)
+        measured = result.measured if result is not None else None
+        figures = f": {said(asdict(measured))}" if measured else ""
+        console.print(Padding(Text(f"{words.title}{figures}. {words.advice}"), (0, 0, 0, 7)))
     first = [name for name in _FIRST if name in item]
-    names = [*first, *sorted(set(item) - {Attribute.VERDICT, *first})]
+    names = [*first, *sorted(set(item) - {Attribute.VERDICT, Attribute.MEASURED, *first})]
     width = max(map(len, names))
     for name in names:
         value = item[name]

@@ -16,6 +16,7 @@ from screentest.demo.cases import CASES, PREFIXES, Case, cases_of
 from screentest.demo.run import STRIP, Board, Outcome, problems
 from screentest.detection import detect
 from screentest.detection.errors import UnreadablePicture
+from screentest.detection.models import EMO
 from screentest.reports import ReportEntry
 from screentest.reports.strip import draw_strip
 from screentest.screening.models import Verdict
@@ -152,4 +153,6 @@ def test_the_picture_of_the_readme_is_drawn_by_the_demo() -> None:
             shown.convert("RGB"), now.resize(shown.size, Image.Resampling.LANCZOS)
         )
         assert sum(ImageStat.Stat(difference).mean) / 3 < 6, "draw it again: make demo, build/demo/strip.jpg"
-        assert (REPOSITORY / "docs" / "images" / "strip.jpg").stat().st_size < 150_000
+    tilt = next(rule for rule in EMO.framing("1:1").rules if rule.name == "head tilted")
+    assert f"where {tilt.at_most:g}° are allowed" in (REPOSITORY / "README.md").read_text()
+    assert (REPOSITORY / "docs" / "images" / "strip.jpg").stat().st_size < 150_000

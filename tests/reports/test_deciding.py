@@ -32,6 +32,15 @@ def check(rule: str, value: float | None, limit: str, unit: str, *, failed: bool
             "face 4 % of the shorter side, at least 6.8 %",
         ),
         (check("mask", 0.998, "at most 0.5", ""), "covered by a mask or cloth: 100 %, at most 50 %"),
+        (check("mask", 0.502, "at most 0.5", ""), "covered by a mask or cloth: 50.2 %, at most 50 %"),
+        (
+            check("face too small", 0.0676, "at least 0.068", "of the shorter side"),
+            "face 6.76 % of the shorter side, at least 6.8 %",
+        ),
+        (
+            check("too soft", 1.71, "at most 1.6", "% of face width"),
+            "blurred by 1.7 % of the face's width, at most 1.6 %",
+        ),
         (check("my own", 0.25, "at most 0.1", ""), "my own: 25 %, at most 10 %"),
         (check("my own", None, "at most 0.1", ""), "my own: -, at most 10 %"),
     ],

@@ -36,7 +36,7 @@ def test_check_keeps_its_bar_apart_from_its_results(album: Path, columns: int) -
     assert shown.status == 1
     results = [line for line in shown.lines if line.startswith(("pass", "reject"))]
     assert len(results) == 7
-    assert "       Tilted 50°, at most 24.5°" in shown.lines
+    assert "       Tilted 50°, at most 25°" in shown.lines
     assert not any(BAR.search(line) for line in shown.lines), "the bar goes at the end"
     bars = [line for frame in shown.frames for line in frame if BAR.search(line)]
     assert bars, "there was one"

@@ -62,6 +62,11 @@ def test_the_index_answers_newest_first(table: Table, question: Question, keys: 
     assert remarks == []
 
 
+def test_words_of_the_table_are_understood(table: Table) -> None:
+    assert ask(table, Question(models=frozenset({"emoji"})))[0] == ["g.jpg"]
+    assert ask(table, Question(codes=("NoHuman",)))[0] == ["b.jpg"]
+
+
 def test_an_object_is_read_from_its_own_partition(table: Table) -> None:
     found, called, remarks = ask(table, Question(address="s3://portraits/emo/1x1/a.jpg"))
     assert found == ["a.jpg"]

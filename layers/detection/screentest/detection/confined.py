@@ -43,6 +43,7 @@ from screentest.detection.errors import (
     PictureTooLarge,
     UndecodablePicture,
     UnreadablePicture,
+    WeightsMissing,
 )
 from screentest.detection.models import ModelSpec
 from screentest.detection.pictures import MAX_PIXELS, MAX_SIDE, Header, Picture, sniff
@@ -387,7 +388,9 @@ class ConfinedDecoder:
             raise
         if reply.kind != child.READY:
             self._end()
-            raise DecoderUnavailable(f"the decoding process does not start: {text}")
+            kind, _, why = text.partition(": ")
+            said = why if kind == WeightsMissing.__name__ else f"the decoding process does not start: {text}"
+            raise DecoderUnavailable(said)
         return process
 
     def _end(self) -> int:

@@ -17,6 +17,8 @@ ASSET = Path(__file__).parent / "rules.json"
 SHARES = frozenset({"", "of the shorter side", "of the torso"})
 """Units of figures that are said in per cent where their limit lies below 1."""
 
+_SIGNS = {"degrees": "°", "% of face width": " %"}
+
 _LIMIT = re.compile(r"(at most|at least) (-?[\d.]+)|(-?[\d.]+) to (-?[\d.]+)")
 
 
@@ -38,13 +40,28 @@ def _is_share(check: Mapping[str, Any]) -> bool:
     return str(check.get("unit") or "") in SHARES and all(-1 < float(bound) < 1 for bound in bounds)
 
 
-def figure(value: float, limit: str = "") -> str:
-    """A figure with as few digits as tell it from its limit: `41`, but `38.2` where the limit is 38."""
+def _in_per_cent(limit: str) -> str:
+    return re.sub(r"-?[\d.]+", lambda bound: f"{100 * float(bound[0]):.6g}", limit)
+
+
+def figure(value: float, limit: str = "", *, digits: int | None = None) -> str:
+    """A figure with as few digits as tell it from its limit: `41`, but `38.2` where the limit is 38.
+
+    Args:
+        digits: to begin with behind the point; by default as many as its size suggests.
+    """
     bounds = {float(bound) for bound in re.findall(r"-?[\d.]+", limit)}
-    digits = 0 if abs(value) >= 10 or value == int(value) else 1 if abs(value) >= 1 else 2
-    while digits < 4 and value not in bounds and round(value, digits) in bounds:
+    if digits is None:
+        digits = 0 if abs(value) >= 10 or value == int(value) else 1 if abs(value) >= 1 else 2
+    while digits < 4 and any((value > b) - (value < b) != _side(value, b, digits) for b in bounds):
         digits += 1
     return f"{value:,.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:,.0f}"
+
+
+def _side(value: float, bound: float, digits: int) -> int:
+    """On which side of the bound the rounded value lies: -1, 0 or 1."""
+    shown = round(value, digits)
+    return (shown > bound) - (shown < bound)
 
 
 def with_unit(text: str, unit: str, lang: str = "en") -> str:
@@ -62,7 +79,10 @@ def measured(check: Mapping[str, Any], lang: str = "en") -> str:
         return "-"
     unit = str(check.get("unit") or "")
     if _is_share(check):
-        return with_unit(f"{round(100 * float(check['value']))} %", unit, lang)
+        value = 100 * float(check["value"])
+        # The nearest whole one, unless that hides on which side of the limit it lies.
+        figures = figure(value, _in_per_cent(str(check["limit"])), digits=0)
+        return with_unit(f"{figures} %", unit, lang)
     return with_unit(figure(float(check["value"]), str(check["limit"])), unit, lang)
 
 
@@ -74,7 +94,7 @@ def limit(check: Mapping[str, Any], lang: str = "en") -> str:
     side, bound, low, high = found.groups()
     forms = words()[lang]["limits"]
     if side:
-        sign = "°" if check.get("unit") == "degrees" else ""
+        sign = _SIGNS.get(str(check.get("unit")), "")
         said = f"{100 * float(bound):.3g} %" if _is_share(check) else f"{bound}{sign}"
         return str(forms[side]).replace("{limit}", said)
     return str(forms["to"]).replace("{low}", low).replace("{high}", high)
