@@ -22,6 +22,7 @@ from screentest.reports.marks import marks
 from screentest.reports.measuring import measure
 from screentest.screening.choices import Choice, offered
 from screentest.screening.errors import StoreUnavailable
+from screentest.screening.families import family_of
 from screentest.screening.models import Screening
 from screentest.screening.reasons import deciding
 from screentest.screening.routes import Routes
@@ -194,7 +195,11 @@ class Page:
     def _settings(self, _query: Mapping[str, str]) -> _Answer:
         words = _words()
         choices = [
-            {"prefix": c.prefix, "screenings": [{"model": s.model, "ratio": s.ratio} for s in c.screenings]}
+            {
+                "prefix": c.prefix,
+                "screenings": [{"model": s.model, "ratio": s.ratio} for s in c.screenings],
+                "megabytes": min(family_of(s.model).megabytes for s in c.screenings),
+            }
             for c in self._choices
         ]
         return _json(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from screentest.screening.models import Verdict
@@ -35,6 +36,7 @@ def shown(record: Record) -> dict[str, Any]:
         fields |= {
             "verdict": result.verdict,
             "message": result.message,
+            "measured": asdict(result.measured) if result.measured is not None else None,
             "face": result.face_bbox,
             "ext": result.ext_bbox,
             "body": result.body_style,

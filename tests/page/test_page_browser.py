@@ -89,7 +89,7 @@ def test_many_pictures_go_one_after_the_other_and_have_an_address(
     assert text(browser, "#tally") == "3 of 3 decided"
     browser.find_elements(By.CSS_SELECTOR, "#tray button")[1].click()
     until(browser, lambda b: texts(b, "#shown h3") == ["Tilted 50°, at most 25°"])
-    assert browser.find_elements(By.CSS_SELECTOR, "#shown svg polyline.axis")
+    until(browser, lambda b: b.find_elements(By.CSS_SELECTOR, "#shown svg polyline.axis"))
     assert texts(browser, "#shown svg text") == ["50°"]
     assert "Head tilted" in texts(browser, "#shown .check.failed .rule")[0]
     # On a phone the verdict is under the picture, above the fold.
@@ -216,3 +216,51 @@ def test_a_lost_server_is_said(bench: Bench, browser: webdriver.Chrome) -> None:
     # Pictures of objects that other tests have removed may have been asked for before.
     expected = ("net::ERR_", "the server responded with a status of")
     assert [line for line in lost if not any(words in line for words in expected)] == []
+
+
+MEASURED = {"rule": "head turned", "value": 41.3, "limit": "at most 38", "unit": "degrees"}
+
+
+def test_what_decided_leads_in_the_list_the_result_and_the_status(
+    opened: webdriver.Chrome, bench: Bench
+) -> None:
+    ref = bench.put(f"emo/1x1/{'folder/' * 30}turned.jpg", pictures.data("cat"))
+    claim = bench.claim(ref, Screening.of("emo-detect-v1", "1:1"))
+    code = "InvalidFile.FacePose"
+    bench.decide(claim, verdict="reject", code=code, message="wire", measured=MEASURED, at=1.95e9)
+    until(opened, lambda b: ref.key in texts(b, "#list .name"))
+    entry = next(b for b in opened.find_elements(By.CSS_SELECTOR, "#list button") if "turned.jpg" in b.text)
+    assert entry.find_element(By.TAG_NAME, "strong").text == "Turned 41°, at most 38°"
+    name = entry.find_element(By.CSS_SELECTOR, ".name bdi").rect
+    frame = entry.find_element(By.CSS_SELECTOR, ".name").rect
+    assert name["x"] < frame["x"], "the beginning of a long key is cut, not its end"
+    assert name["x"] + name["width"] <= frame["x"] + frame["width"] + 1
+    entry.click()
+    assert text(opened, "#shown h3") == "Turned 41°, at most 38°"
+    until(opened, lambda b: any("turned.jpg" in name for name in texts(b, "#list [aria-current] .name")))
+    assert len(opened.find_elements(By.CSS_SELECTOR, "#list [aria-current]")) == 1
+    (spoken,) = texts(opened, "#spoken")
+    assert spoken.startswith("Reject. Turned 41°, at most 38°. ")
+    Select(opened.find_element(By.ID, "language")).select_by_value("zh")
+    assert texts(opened, "#spoken")[0].startswith("不通过。")
+    Select(opened.find_element(By.ID, "language")).select_by_value("en")
+    assert texts(opened, "#spoken") == [spoken]
+
+
+def test_a_file_dropped_while_another_is_on_its_way_joins_it_in_the_list(opened: webdriver.Chrome) -> None:
+    for number in ("first", "second", "third"):
+        opened.execute_script(
+            "const files = new DataTransfer();"
+            "files.items.add(new File(['x'], arguments[0], {type: 'image/png'}));"
+            "const made = new Event('paste'); Object.defineProperty(made, 'clipboardData', {value: files});"
+            "dispatchEvent(made);",
+            f"{number}.png",
+        )
+    assert texts(opened, "#tray .name") == ["first.png", "second.png", "third.png"]
+    assert text(opened, "#tally") == "0 of 3 decided"
+
+
+def test_the_limit_of_a_file_is_that_of_the_chosen_model(opened: webdriver.Chrome) -> None:
+    assert "up to 20 MB each" in text(opened, "#hint")
+    opened.find_elements(By.CSS_SELECTOR, "#choices input")[2].click()
+    until(opened, lambda b: "up to 10 MB each" in text(b, "#hint"))

@@ -156,6 +156,15 @@ def test_the_list_is_newest_first_over_all_verdicts(page: PageServer, bench: Ben
     assert times == sorted(times, reverse=True)
 
 
+def test_what_was_measured_is_part_of_a_rejection(page: PageServer, bench: Bench) -> None:
+    ref = bench.put("emo/1x1/measured.jpg", b"x")
+    measured = {"rule": "head turned", "value": 41.3, "limit": "at most 38", "unit": "degrees"}
+    bench.decide(bench.claim(ref, EMO), verdict="reject", code="InvalidFile.FacePose", measured=measured)
+    look = httpx.URL(f"{page.url}/api/screenings", params={"key": ref.key, "version": ref.version_id})
+    (found,) = httpx.get(look).json()["screenings"]
+    assert found["measured"] == measured
+
+
 def test_pictures_are_shown_as_small_copies(page: PageServer, bench: Bench) -> None:
     ref = bench.put("emo/1x1/shown.jpg", image((3000, 2000)))
     answer = httpx.get(

@@ -26,7 +26,6 @@
   settings = await ask("/api/settings");
   lang = sessionStorage.getItem("lang") || preferred(settings.words);
   const limit = settings.maxUpload / 1e6;
-  for (const words of Object.values(settings.words)) words["drop-hint"] = words["drop-hint"].replace("{limit}", limit);
   word = translator(settings.words, () => lang);
 
   // --- what to screen for
@@ -47,7 +46,12 @@
       byId("choices").append(element("label", { class: "choice" }, input,
         element("span", {}, element("b", {}, choiceName(choice)), element("small", {}, choiceHint(choice)))));
     });
+    hint();
   };
+  const hint = () => {
+    byId("hint").textContent = word("drop-hint", { limit: Math.min(limit, settings.choices[chosen()]?.megabytes ?? limit) });
+  };
+  byId("choices").addEventListener("change", hint);
 
   // --- the way of one upload
 
@@ -95,6 +99,7 @@
     const mine = ++journey;
     last = file;
     current = null;
+    markCurrent();
     const began = performance.now();
     const local = URL.createObjectURL(file);
     const status = element("p", { class: "wait" });
@@ -154,8 +159,8 @@
   const hand = async (files) => {
     const lines = files.map((file) => ({ file, row: element("li", {}, element("span", { class: "name" }, file.name), element("span", { class: "state faint" }, "…")) }));
     const many = files.length > 1 || working;
-    if (many) byId("tray").append(...lines.map((line) => line.row));
     waiting.push(...lines);
+    if (many) byId("tray").append(...waiting.map((line) => line.row).filter((row) => !row.isConnected)); // with the one on its way
     tally();
     if (working) return;
     working = true;
@@ -166,9 +171,10 @@
       waiting.shift();
       row.querySelector(".state").replaceWith(chip(item || { verdict: "error" }));
       if (item) {
-        const button = element("button", { type: "button", class: "name" }, file.name);
+        const button = element("button", { type: "button", class: "name", "data-id": identity(item) }, file.name);
         button.addEventListener("click", () => look(item));
         row.querySelector(".name").replaceWith(button);
+        markCurrent();
       }
       tally();
     }
@@ -183,6 +189,20 @@
 
   const chip = (item) => element("span", { class: `verdict ${item.verdict}`, "data-verdict": item.verdict }, word(item.verdict));
   const nameOf = (item) => word(modelKey(item));
+  // What decided: as recorded, else as measured here where that is what the verdict says.
+  const decidedBy = (item, checks) =>
+    item.measured ? deciding([{ ...item.measured, failed: true }], word())
+      : deciding((checks || []).filter((check) => check.failed && check.code === item.code), word());
+  const announce = (item) => speakOut([word(item.verdict), decidedBy(item), ...item.words[lang].slice(0, item.verdict === "pass" ? 1 : 2)]
+    .filter(Boolean).map((part) => part.replace(/[.。]$/, "")).join(lang === "en" ? ". " : "。") + (lang === "en" ? "." : "。"));
+  const markCurrent = () => {
+    const shown = (current || []).map(identity);
+    for (const button of document.querySelectorAll("#tray [data-id], #list [data-id]")) {
+      button.classList.toggle("current", shown.includes(button.dataset.id));
+      if (shown.includes(button.dataset.id)) button.setAttribute("aria-current", "true");
+      else button.removeAttribute("aria-current");
+    }
+  };
 
   const show = (items, seconds) => {
     current = items;
@@ -192,7 +212,8 @@
     const item = items[0];
     const place = { key: item.key, model: item.model, ...(item.version && { version: item.version }), ...(item.ratio && { ratio: item.ratio }) };
     history.replaceState(null, "", `#${new URLSearchParams(place)}`);
-    speakOut(`${word(item.verdict)}. ${item.words[lang][0]}. ${item.verdict === "pass" ? "" : item.words[lang][1]}`);
+    announce(item);
+    markCurrent();
     explain(item);
   };
 
@@ -250,8 +271,8 @@
       element("div", { class: "line" }, chip(one),
         element("span", { class: "faint" }, [nameOf(one), one.model, one.ratio, one.body && word(one.body), one.ms !== undefined && `${Math.round(one.ms)} ms`]
           .filter(Boolean).join(" · "))),
-      ...(one === item && deciding(evidence.checks, word())
-        ? [element("h3", {}, deciding(evidence.checks, word())), element("p", { class: "reason" }, one.words[lang][0])]
+      ...(decidedBy(one, one === item ? evidence.checks : [])
+        ? [element("h3", {}, decidedBy(one, one === item ? evidence.checks : [])), element("p", { class: "reason" }, one.words[lang][0])]
         : [element("h3", {}, one.words[lang][0])]),
       element("p", {}, one.words[lang][1])));
     const again = last && took !== undefined
@@ -317,9 +338,9 @@
     frame.append(image);
     const button = element("button", { type: "button", class: "entry", "data-id": identity(item) }, frame,
       element("span", { class: "words" },
-        element("strong", {}, item.words[lang][0]),
-        element("span", { class: "facts" }, [group(item), item.code, item.ms !== undefined && `${Math.round(item.ms)} ms`].filter(Boolean).join(" · ")),
-        element("span", { class: "name mono" }, item.key)),
+        element("strong", {}, decidedBy(item) || item.words[lang][0]),
+        element("span", { class: "facts" }, [decidedBy(item) && item.words[lang][0], group(item), item.code, item.ms !== undefined && `${Math.round(item.ms)} ms`].filter(Boolean).join(" · ")),
+        element("span", { class: "name mono" }, element("bdi", { dir: "ltr" }, item.key))),
       chip(item));
     button.addEventListener("click", () => look(item));
     return element("li", {}, button);
@@ -340,6 +361,7 @@
       byId("list").replaceChildren(...shown.map(row));
       if (focused) [...byId("list").querySelectorAll("button")].find((node) => node.dataset.id === focused)?.focus();
       drawn = now;
+      markCurrent();
     }
     const count = listed.length ? word("shown", { shown: shown.length, all: listed.length }) : word("empty");
     if (byId("count").textContent !== count) byId("count").textContent = count;
@@ -373,7 +395,11 @@
     list();
     tally();
     for (const chip of byId("tray").querySelectorAll("[data-verdict]")) chip.textContent = word(chip.dataset.verdict);
-    if (current) draw();
+    speakOut("");
+    if (current) {
+      draw();
+      announce(current[0]);
+    }
   };
   byId("language").addEventListener("change", (event) => {
     lang = event.target.value;
