@@ -74,11 +74,11 @@ const Screentest = (() => {
   const SHARES = new Set(["", "of the shorter side", "of the torso"]);
   const bounds = (check) => (check.limit.match(/-?[\d.]+/g) || []).map(Number);
   const isShare = (check) => SHARES.has(check.unit || "") && bounds(check).every((bound) => Math.abs(bound) < 1);
-  const figure = (value, limits) => {
-    const size = Math.abs(value);
-    let digits = size >= 10 || Number.isInteger(value) ? 0 : size >= 1 ? 1 : 2;
-    while (digits < 4 && !limits.includes(value) && limits.includes(Number(value.toFixed(digits)))) digits += 1;
-    return String(Number(value.toFixed(digits)));
+  const usual = (value) => (Math.abs(value) >= 10 || Number.isInteger(value) ? 0 : Math.abs(value) >= 1 ? 1 : 2);
+  const figure = (value, limits, digits = usual(value)) => {
+    const shown = () => Number(value.toFixed(digits));
+    while (digits < 4 && limits.some((limit) => Math.sign(value - limit) !== Math.sign(shown() - limit))) digits += 1;
+    return shown().toLocaleString("en-US", { maximumFractionDigits: 4 });
   };
   const withUnit = (text, unit, words) => {
     const form = (text === "1" && words.one[unit]) || words.units[unit];
@@ -87,7 +87,7 @@ const Screentest = (() => {
   const percent = (share) => Number((100 * share).toPrecision(12)); // 6.8 of 0.068, and not 6.800000000000001
   const measured = (check, words) =>
     check.value === null ? "–"
-      : withUnit(isShare(check) ? `${figure(percent(check.value), bounds(check).map(percent))} %` : figure(check.value, bounds(check)),
+      : withUnit(isShare(check) ? `${figure(percent(check.value), bounds(check).map(percent), 0)} %` : figure(check.value, bounds(check)),
           check.unit || "", words);
   const limitOf = (check, words) => {
     const side = ["at most", "at least"].find((name) => check.limit.startsWith(name));
