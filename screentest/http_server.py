@@ -23,7 +23,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from screentest.detection.api import DetectionApi, Limits, Request, Response
 from screentest.detection.api import errors as api_errors
-from screentest.detection.api.service import MAX_BODY_BYTES, MAX_UPLOAD_BYTES, PICTURES
+from screentest.detection.api.paths import PICTURES
+from screentest.detection.api.service import MAX_BODY_BYTES, MAX_UPLOAD_BYTES
 from screentest.detection.pictures import MAX_FILE_BYTES
 
 if TYPE_CHECKING:

@@ -28,12 +28,12 @@ def build() -> Callable[[Any, Any], dict[str, Any]]:
 
 
 def handler_of(pipeline: Pipeline) -> Callable[[Any, Any], dict[str, Any]]:
-    """Tasks to `Tasks`, the schedule to `Look`, all else to the pipeline, over the same screener."""
+    """Tasks to `Tasks`, the schedule to `OverdueCheck`, all else to the pipeline, over the same screener."""
     tasks = backfill.Tasks(pipeline.screener, pipeline.telemetry)
-    look = backfill.Look(pipeline.screener, pipeline.telemetry)
+    overdue = backfill.OverdueCheck(pipeline.screener, pipeline.telemetry)
 
     def handler(event: Any, context: Any) -> dict[str, Any]:
-        part = tasks if backfill.is_task(event) else look if backfill.is_look(event) else pipeline
+        part = tasks if backfill.is_task(event) else overdue if backfill.is_overdue_check(event) else pipeline
         return part(event, context)
 
     return handler

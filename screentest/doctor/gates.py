@@ -166,7 +166,7 @@ class Gates:
                 for each, there in zip(some, found, strict=True):
                     yield self._judged(each, there, screenings[each], stored, grace)
 
-    def mend(self, looked: Looked) -> bool:
+    def repair(self, looked: Looked) -> bool:
         """Have the screen function write the tags that are due, and look again; True when they are right.
 
         Where there is no record, the object is screened.
@@ -256,20 +256,20 @@ def run_gates(
     gates = Gates(access, source, clock=clock)
     objects = gates.listed()
     chosen = objects if sample is None else sampled(objects, sample, random.Random())  # noqa: S311 - no secret
-    looked_at, wrong, mended = 0, dict.fromkeys(Fault, 0), 0
+    looked_at, wrong, repaired = 0, dict.fromkeys(Fault, 0), 0
     for looked in gates.look(chosen):
         looked_at += 1
         if looked is None:
             continue
         wrong[looked.fault] += 1
-        right = repair and gates.mend(looked)
-        mended += right
+        right = repair and gates.repair(looked)
+        repaired += right
         yield _finding(access, looked, right=right)
     counts = ", ".join(f"{count:,} {fault}" for fault, count in wrong.items() if count)
     detail = f"{looked_at:,} objects looked at: {counts or 'all as their records say'}"
     if repair and counts:
-        detail += f"; {mended:,} written anew"
-    left = sum(wrong.values()) - mended
+        detail += f"; {repaired:,} written anew"
+    left = sum(wrong.values()) - repaired
     grave = left and any(count for fault, count in wrong.items() if fault is not Fault.DETAILS)
     yield Finding(
         "gates",

@@ -7,7 +7,7 @@ from typing import Any
 
 from screentest.screening.models import Verdict
 from screentest.screening.reasons import LANGUAGES, explain
-from screentest.screening.records import Record
+from screentest.screening.records import Attribute, Record
 from screentest.screening.table import VerdictTable
 from screentest.verdicts.query import Question, VerdictReader
 
@@ -36,7 +36,7 @@ def shown(record: Record) -> dict[str, Any]:
         fields |= {
             "verdict": result.verdict,
             "message": result.message,
-            "measured": asdict(result.measured) if result.measured is not None else None,
+            str(Attribute.MEASURED): asdict(result.measured) if result.measured is not None else None,
             "face": result.face_bbox,
             "ext": result.ext_bbox,
             "body": result.body_style,

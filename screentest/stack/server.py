@@ -112,6 +112,10 @@ class LocalAws:
         self.folder = Path()
 
     def __enter__(self) -> Self:
+        if not (REPOSITORY / "template.yaml").is_file():
+            raise ServerFailed(
+                f"{REPOSITORY} is no checkout of Screentest, and that is what is deployed: clone it, then `make up`"
+            )
         if not self._interpreter.exists():
             raise ServerFailed(f"{self._interpreter} is missing: run `make setup` first")
         try:

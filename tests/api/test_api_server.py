@@ -424,7 +424,7 @@ class TestProcesses:
     PORTRAIT = "waist_up"
 
     def test_what_takes_too_long_is_unreadable_and_the_process_replaced(self) -> None:
-        workers = WorkerProcesses(1, lambda: confined.ConfinedDetector(seconds=0.2))
+        workers = WorkerProcesses(1, lambda: confined.ConfinedDetector(seconds=0.02))
         workers.open()
         (detector,) = workers._all
         before = detector.pid

@@ -14,7 +14,8 @@ from screentest import http_server
 from screentest.demo import pictures
 from screentest.detection import UnreadablePicture
 from screentest.detection.api import DetectionApi, Request, Response
-from screentest.detection.api.service import MAX_BODY_BYTES, PICTURES
+from screentest.detection.api.paths import PICTURES
+from screentest.detection.api.service import MAX_BODY_BYTES
 from screentest.detection.pictures import MAX_FILE_BYTES
 
 PICTURE = jpeg()

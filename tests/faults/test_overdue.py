@@ -26,7 +26,7 @@ def dies_while_asking(name: str, _place: str) -> Fate:
 
 
 def look(function: Function) -> int:
-    answer = backfill.Look(function.pipeline.screener, function.telemetry)(  # type: ignore[arg-type] # a silent one
+    answer = backfill.OverdueCheck(function.pipeline.screener, function.telemetry)(  # type: ignore[arg-type] # a silent one
         {"screentest": "overdue"}, Context()
     )
     assert function.telemetry.counts["overdue"] == answer["overdue"]

@@ -293,7 +293,7 @@ def a_permanent_error_is_set_aside(d: Deployed) -> bool:
 
 
 def batchmates_of_a_crash_are_deleted_before_it_runs(d: Deployed) -> bool:
-    """The suspect is known by its item; what is finished by then must not be taken along again."""
+    """The poison candidate is known by its item; what is finished by then must not be taken along again."""
     crashed = d.put(fresh("portraits/"), portrait())
     thing = crashed["Records"][0]["s3"]["object"]
     item = {

@@ -53,7 +53,7 @@ class Queues:
             wait=0,
         )
 
-    def bury(self, body: str, code: str | None = None) -> None:
+    def dead_letter(self, body: str, code: str | None = None) -> None:
         attributes = {CODE_ATTRIBUTE: {"DataType": "String", "StringValue": code}} if code else {}
         self.sqs.send_message(QueueUrl=self.dead, MessageBody=body, MessageAttributes=attributes)
 
@@ -73,7 +73,7 @@ def queues(moto: str) -> Queues:
 
 def test_looking_changes_nothing(queues: Queues) -> None:
     for n in range(25):
-        queues.bury(event(f"emo/1x1/{n}.jpg"), "InvalidApiKey")
+        queues.dead_letter(event(f"emo/1x1/{n}.jpg"), "InvalidApiKey")
     dead_letters = queues.dead_letters()
     seen = list(dead_letters.read())
     dead_letters.release([dead_letter.receipt for dead_letter in seen])
@@ -86,7 +86,7 @@ def test_looking_changes_nothing(queues: Queues) -> None:
 def test_put_back_means_sent_with_the_mark_and_deleted(queues: Queues) -> None:
     bodies = {event(f"emo/1x1/{n}.jpg") for n in range(10)}
     for body in bodies:
-        queues.bury(body, "InvalidApiKey")
+        queues.dead_letter(body, "InvalidApiKey")
     dead_letters = queues.dead_letters()
     assert dead_letters.put_back(list(dead_letters.read())) == []
     back = queues.bodies(queues.origin)
@@ -118,7 +118,7 @@ class Broken:
 
 @pytest.mark.parametrize("operation", ["send_message_batch", "delete_message_batch"])
 def test_a_kill_in_between_leaves_a_letter_in_at_least_one_queue(queues: Queues, operation: str) -> None:
-    queues.bury(event("emo/1x1/a.jpg"), "InvalidApiKey")
+    queues.dead_letter(event("emo/1x1/a.jpg"), "InvalidApiKey")
     dead_letters = queues.dead_letters(Broken(queues.sqs, operation, KeyboardInterrupt()))
     found = list(dead_letters.read())
     with pytest.raises(KeyboardInterrupt):
@@ -130,7 +130,7 @@ def test_a_kill_in_between_leaves_a_letter_in_at_least_one_queue(queues: Queues,
 
 def test_what_the_queue_refuses_stays_a_dead_letter(queues: Queues) -> None:
     for n in range(3):
-        queues.bury(event(f"emo/1x1/{n}.jpg"), "InvalidApiKey")
+        queues.dead_letter(event(f"emo/1x1/{n}.jpg"), "InvalidApiKey")
     answer = {"Successful": [{"Id": "1"}], "Failed": [{"Id": "0"}, {"Id": "2"}]}
     dead_letters = queues.dead_letters(Broken(queues.sqs, "send_message_batch", answer))
     found = list(dead_letters.read())
@@ -157,13 +157,13 @@ def test_a_letter_without_a_code_is_looked_up(queues: Queues, item: dict[str, An
     if item is not None:
         stored = {"object": "s3://portraits/emo/1x1/a.jpg", "screening": "emo-detect-v1#1x1#-"} | item
         queues.dynamodb.put_item(TableName=queues.table, Item=encode(stored))
-    queues.bury(event("emo/1x1/a.jpg"))
+    queues.dead_letter(event("emo/1x1/a.jpg"))
     (dead_letter,) = queues.dead_letters().read()
     assert dead_letter.code == code
 
 
 def test_a_letter_that_names_no_object_can_be_seen_too(queues: Queues) -> None:
-    queues.bury("not JSON")
+    queues.dead_letter("not JSON")
     (dead_letter,) = queues.dead_letters().read()
     assert (dead_letter.refs, dead_letter.code) == ((), "UnreadableEvent")
 
@@ -175,7 +175,7 @@ LETTER = DeadLetter(
 
 def test_what_a_killed_look_hides_is_counted(queues: Queues) -> None:
     for n in range(3):
-        queues.bury(event(f"emo/1x1/{n}.jpg"), "InvalidApiKey")
+        queues.dead_letter(event(f"emo/1x1/{n}.jpg"), "InvalidApiKey")
     killed = queues.dead_letters()
     assert killed.hidden() == 0
     next(killed.read())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -94,6 +95,25 @@ def test_a_killed_parent_leaves_no_process_and_no_folder() -> None:
     assert eventually(lambda: not Path(folder).exists())
 
 
+def _look_at(up: subprocess.Popen[str], folder: Path, port: int, page_port: int) -> None:
+    assert up.stdout
+    lines = []
+    for line in up.stdout:
+        lines.append(line)
+        if "Ctrl-C" in line:
+            break
+    (url,) = [word for word in lines[0].split() if word.startswith("http")]
+    said = json.loads((folder / "build" / "up.json").read_text())
+    assert said["endpoint_url"] == url == f"http://127.0.0.1:{port}"
+    # The page's address is the last thing, in a frame: nobody scrolls back for it.
+    assert f"http://127.0.0.1:{page_port}" in lines[-3]
+    assert {lines[-2][0], lines[-1][0]} == {"│"}
+    (verdicts,) = [line for line in lines if line.endswith("screentest verdicts\n")]
+    program = verdicts.split()[0]
+    assert shutil.which(program) or (folder / program).exists(), "a command that works as it stands"
+    assert said["outputs"]["UploadBucketName"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_up_prints_the_endpoint_first_and_ends_well_on_a_signal(
     number: signal.Signals, tmp_path: Path
@@ -102,26 +122,15 @@ def test_up_prints_the_endpoint_first_and_ends_well_on_a_signal(
     command = [str(Path(sys.executable).parent / "screentest"), "up"]
     command += ["--port", str(port), "--page-port", str(page_port)]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    up = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment)
-    assert up.stdout
-    lines = []
-    for line in up.stdout:
-        lines.append(line)
-        if "Ctrl-C" in line:
-            break
-    (url,) = [word for word in lines[0].split() if word.startswith("http")]
-    record = tmp_path / "build" / "up.json"
-    said = json.loads(record.read_text())
-    assert said["endpoint_url"] == url == f"http://127.0.0.1:{port}"
-    # The page's address is the last thing, in a frame: nobody scrolls back for it.
-    assert f"http://127.0.0.1:{page_port}" in lines[-3]
-    assert {lines[-2][0], lines[-1][0]} == {"│"}
-    assert "  screentest verdicts\n" in lines
-    assert said["outputs"]["UploadBucketName"]
-    up.send_signal(number)
-    assert up.wait(timeout=10) == 0  # the promise of the command itself
-    assert not record.exists()
-    assert not answers(url)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment) as up:
+        try:
+            _look_at(up, tmp_path, port, page_port)
+            up.send_signal(number)
+            assert up.wait(timeout=10) == 0  # the promise of the command itself
+        finally:
+            up.kill()
+    assert not (tmp_path / "build" / "up.json").exists()
+    assert not answers(f"http://127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize("option", ["--port", "--page-port"])

@@ -25,7 +25,7 @@ from template.cloudformation import (
 )
 
 from screentest.screening import records
-from screentest.screening.backfill import is_look
+from screentest.screening.backfill import is_overdue_check
 from screentest.screening.choices import offered
 from screentest.screening.routes import Routes
 from screentest.screening.settings import Settings
@@ -418,7 +418,7 @@ def test_what_is_overdue_is_looked_for_and_the_alarm_hears_of_each_look() -> Non
     (rule,) = resources(template, "AWS::Events::Rule").values()
     (target,) = rule["Targets"]
     assert target["Arn"]["Fn::GetAtt"][0] == "BackfillFunction"
-    assert is_look(json.loads(target["Input"]))
+    assert is_overdue_check(json.loads(target["Input"]))
     every = re.fullmatch(r"rate\((\d+) hours\)", rule["ScheduleExpression"])
     assert every
     alarm = resources(template, "AWS::CloudWatch::Alarm")["OverdueAlarm"]

@@ -101,12 +101,12 @@ def needed(
     return frozenset(reasons)
 
 
-def is_look(event: object) -> bool:
+def is_overdue_check(event: object) -> bool:
     """Whether the stack's schedule asks for what is overdue."""
     return isinstance(event, Mapping) and event.get("screentest") == Reason.OVERDUE
 
 
-class Look:
+class OverdueCheck:
     """Counts what is overdue, for the alarm: nothing that is lost may stay unnoticed."""
 
     NAMED: Final = 10

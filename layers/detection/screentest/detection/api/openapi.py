@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from screentest import detection
-from screentest.detection.api.service import HEALTH, OPENAPI, PICTURES
+from screentest.detection.api.paths import HEALTH, OPENAPI, PICTURES
 from screentest.detection.models import BUILT_IN, ModelSpec
 
 _Json = dict[str, Any]

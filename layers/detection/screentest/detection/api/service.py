@@ -26,6 +26,7 @@ from screentest.detection import structure
 from screentest.detection.answer import Answer
 from screentest.detection.api import errors
 from screentest.detection.api.errors import ApiError
+from screentest.detection.api.paths import HEALTH, OPENAPI, PAGE, PICTURES
 from screentest.detection.api.throttle import Busy, Limits, Throttle
 from screentest.detection.codes import Code
 from screentest.detection.detector import too_large
@@ -37,14 +38,6 @@ if TYPE_CHECKING:
     from screentest.detection.api.urls import ImageUrl
 
 logger = logging.getLogger(__name__)
-
-HEALTH = "/healthz"
-OPENAPI = "/openapi.json"
-
-PICTURES = "/v1/pictures"
-"""Not of the retired service: takes the picture itself."""
-PAGE = ""
-"""A page to try it on: the path `/`."""
 
 MAX_BODY_BYTES = 64 * 1024
 """Of a request of the documented API: a URL and two names."""

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from http.client import responses
 from typing import TYPE_CHECKING
 
+from screentest.detection.api.paths import PICTURES
 from screentest.detection.api.service import (
     MAX_BODY_BYTES,
     MAX_UPLOAD_BYTES,
-    PICTURES,
     DetectionApi,
     Request,
 )
