@@ -69,9 +69,12 @@ class _Connection(H11Protocol):
 
     _late: asyncio.TimerHandle | None = None
     _refused = False
+    quiet_since = 0.0
+    """When it was opened or last heard of, seconds of the loop's clock."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.quiet_since = self.loop.time()
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
@@ -84,6 +87,7 @@ class _Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        self.quiet_since = self.loop.time()
         super().data_received(data)
         state = self.conn.their_state
         if state is h11.SEND_BODY or (state is h11.IDLE and self.conn.trailing_data[0]):
@@ -156,10 +160,11 @@ class _App:
             await _send(response, send)
 
     def make_room(self, connections: set[Any]) -> None:
-        """Close an idle connection before there are as many as there may be: others would not even be refused."""
+        """Close the connection that is idle longest before there are as many as there may be: others would not even be
+        refused."""
         if len(connections) > self._connections:
-            oldest = next((c for c in connections if c.is_idle), None)
-            if oldest is not None:
+            idle = (c for c in connections if c.is_idle)
+            if oldest := min(idle, key=lambda c: c.quiet_since, default=None):
                 oldest.transport.close()
 
     def refuse_garbage(self, status: int) -> Response:

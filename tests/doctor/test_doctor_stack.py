@@ -158,8 +158,9 @@ def test_a_role_that_lost_a_permission_is_found(stack: LocalStack) -> None:
         result = doctor(stack, "--json")
         lines = [json.loads(line) for line in result.stdout.splitlines()]
         failed = [line["detail"] for line in lines if line["state"] == "failed"]
-        assert len(failed) == 1
-        assert "s3:GetObject on" in failed[0]
+        # A function whose settings were just changed by another test may be pending still.
+        (denied,) = [detail for detail in failed if not detail.endswith("is Pending")]
+        assert "s3:GetObject on" in denied
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="organisation")
 

@@ -51,6 +51,17 @@ NOT_ENFORCED = {
     "logs:PutLogEvents": "the same",
     "kms:Decrypt": "with KmsKeyArn alone; the local AWS encrypts nothing",
     "kms:GenerateDataKey": "the same",
+    **dict.fromkeys(
+        (
+            "ec2:CreateNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:DeleteNetworkInterface",
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:UnassignPrivateIpAddresses",
+        ),
+        "with SubnetIds alone, and for Lambda itself; the local AWS makes no interfaces",
+    ),
 }
 
 

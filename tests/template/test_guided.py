@@ -16,7 +16,8 @@ from template.cloudformation import complete
 from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalAws
 from screentest.stack.deployment import Template, without_certificates
 
-pytestmark = pytest.mark.stack
+# Each test goes on where the one before ended.
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("guided")]
 
 REPOSITORY = Path(__file__).parents[2]
 STACK = "screentest"
