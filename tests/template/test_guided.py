@@ -16,8 +16,7 @@ from template.cloudformation import complete
 from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalAws
 from screentest.stack.deployment import Template, without_certificates
 
-# Each test goes on where the one before ended.
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("guided")]
+pytestmark = pytest.mark.stack
 
 REPOSITORY = Path(__file__).parents[2]
 STACK = "screentest"
@@ -106,7 +105,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, empty_artefacts: Path, aw
     return Checkout(tmp_path_factory.mktemp("checkout"), empty_artefacts, aws)
 
 
-def test_enter_to_every_question_deploys_the_defaults(checkout: Checkout) -> None:
+def enter_to_every_question_deploys_the_defaults(checkout: Checkout) -> None:
     checkout.build()
     assert checkout.deploy(LOCAL) == list(complete().items())
     assert checkout.parameters() == complete(LOCAL)
@@ -119,7 +118,7 @@ def newer(template: Template) -> None:
     template["Resources"]["ScreenFunction"]["Properties"]["Description"] = {"Ref": "NewOption"}
 
 
-def test_answers_are_kept_over_a_new_version_by_enter_alone(checkout: Checkout) -> None:
+def answers_are_kept_over_a_new_version_by_enter_alone(checkout: Checkout) -> None:
     checkout.build()
     checkout.deploy(ORGANISATION)
     assert checkout.parameters() == complete(ORGANISATION)
@@ -131,7 +130,7 @@ def test_answers_are_kept_over_a_new_version_by_enter_alone(checkout: Checkout) 
     assert checkout.parameters() == complete(ORGANISATION) | {"NewOption": "new"}
 
 
-def test_what_is_answered_anew_is_kept_from_then_on(checkout: Checkout) -> None:
+def what_is_answered_anew_is_kept_from_then_on(checkout: Checkout) -> None:
     checkout.build()
     changed = {"BlockUnscreenedReads": "false", "ExistingBucketName": "pictures-of-ours", "NotifyOn": "all"}
     checkout.deploy(changed)
@@ -141,7 +140,7 @@ def test_what_is_answered_anew_is_kept_from_then_on(checkout: Checkout) -> None:
     assert checkout.parameters() == complete(ORGANISATION | changed)
 
 
-def test_the_shared_settings_are_never_written_to(checkout: Checkout) -> None:
+def the_shared_settings_are_never_written_to(checkout: Checkout) -> None:
     assert (
         (checkout.folder / "samconfig.toml")
         .read_text()
@@ -149,3 +148,11 @@ def test_the_shared_settings_are_never_written_to(checkout: Checkout) -> None:
     )
     assert "pictures-of-ours" in (checkout.folder / "samconfig.local.toml").read_text()
     assert not [*(checkout.folder / ".aws-sam").rglob("samconfig*")]
+
+
+def test_answers_are_kept_from_one_deployment_to_the_next(checkout: Checkout) -> None:
+    """Each step goes on where the one before ended."""
+    enter_to_every_question_deploys_the_defaults(checkout)
+    answers_are_kept_over_a_new_version_by_enter_alone(checkout)
+    what_is_answered_anew_is_kept_from_then_on(checkout)
+    the_shared_settings_are_never_written_to(checkout)
