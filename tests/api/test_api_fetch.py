@@ -16,6 +16,7 @@ import pytest
 from api.api_doubles import ImageHost, jpeg
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support.waiting import eventually
 
 from screentest.detection.api.addresses import is_public
 from screentest.detection.api.errors import ApiError
@@ -606,7 +607,7 @@ class TestThrottle:
         with ThreadPoolExecutor(3) as pool:
             with throttle.turn(1, 0):
                 waiting = [pool.submit(enter, asked) for asked in (3.0, 1.0, 2.0)]
-                until(lambda: len(throttle._queue) == 3)
+                eventually(lambda: len(throttle._queue) == 3)
             for done in waiting:
                 done.result(30)
         assert order == [1.0, 2.0, 3.0]
@@ -665,18 +666,18 @@ class TestThrottle:
         at_work, other = threading.Event(), threading.Event()
         with ThreadPoolExecutor(4) as pool:
             work = [pool.submit(enter, "first", 6, at_work)]
-            until(lambda: entered == ["first"])
+            eventually(lambda: entered == ["first"])
             work += [pool.submit(enter, "large", 8, other)]
-            until(lambda: len(throttle._queue) == 1)
+            eventually(lambda: len(throttle._queue) == 1)
             work += [pool.submit(enter, "small", 1, other)]
-            until(lambda: entered == ["first", "small"])
+            eventually(lambda: entered == ["first", "small"])
             throttle._queue[0].since -= PASSED_SECONDS  # it has waited long enough
             work += [pool.submit(enter, "late", 1, other)]
-            until(lambda: len(throttle._queue) == 2)
+            eventually(lambda: len(throttle._queue) == 2)
             assert entered == ["first", "small"]
             at_work.set()
             # Both have their turn at once; which thread says so first is the system's.
-            until(lambda: sorted(entered[2:]) == ["large", "late"])
+            eventually(lambda: sorted(entered[2:]) == ["large", "late"])
             other.set()
             for done in work:
                 done.result(30)
@@ -687,13 +688,6 @@ class TestThrottle:
             pass
         with throttle.turn(1, 0):
             pass
-
-
-def until(done: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.001)
 
 
 def tls_host(folder: Path, data: bytes) -> tuple[int, ssl.SSLContext]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
@@ -10,12 +11,13 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from support import waiting
 from typer.testing import CliRunner, Result
 
 from screentest.cli import app
@@ -93,14 +95,7 @@ def operator(stack: LocalStack, quiet_bucket: None, tmp_path: Path) -> Operator:
     return Operator(stack, tmp_path)
 
 
-def eventually(what: Callable[[], Any]) -> Any:
-    """The first truthy answer."""
-    until = time.monotonic() + SECONDS
-    while time.monotonic() < until:
-        if answer := what():
-            return answer
-        time.sleep(0.2)
-    pytest.fail("it did not happen")
+eventually = functools.partial(waiting.eventually, seconds=SECONDS)
 
 
 def test_what_was_there_before_is_screened_once(operator: Operator) -> None:

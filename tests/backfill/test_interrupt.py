@@ -14,7 +14,7 @@ import time
 import uuid
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -24,6 +24,7 @@ import pytest
 from backfill.backfill_place import Place
 from support.context import Context
 from support.screening import screener_over
+from support.waiting import eventually
 
 from screentest.detection import RULES_VERSION
 from screentest.screening.batch import Pipeline
@@ -179,13 +180,6 @@ class Operator:
             remembered: dict[str, Any] = json.loads(file.read_text())
             return remembered
         return {}
-
-
-def eventually(what: Callable[[], Any]) -> None:
-    until = time.monotonic() + SECONDS
-    while not what():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.02)
 
 
 @pytest.fixture

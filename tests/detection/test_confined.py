@@ -12,8 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import numpy as np
 import PIL
 import pytest
 from PIL import Image
+from support.waiting import eventually, gone
 
 from screentest.demo import pictures
 from screentest.detection import Detector, DetectorPool, confined, confined_child
@@ -188,23 +188,8 @@ def children() -> set[int]:
     return found
 
 
-def wait_until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def open_files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
-def gone(pid: int) -> bool:
-    """Whether no process has this number, or only one that has ended and waits for its parent."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 def limits_of(pid: int) -> dict[str, tuple[str, str]]:
@@ -482,7 +467,7 @@ class TestOurOwn:
             opened(decoder, small())
             first = pid_of(decoder)
             os.kill(first, signal.SIGKILL)
-            wait_until(lambda: gone(first))
+            eventually(lambda: gone(first))
             assert opened(decoder, small()).size == (48, 32)
             assert decoder.pid != first
         assert ["replaced" in record.getMessage() for record in caplog.records] == [True]
@@ -572,7 +557,7 @@ class TestNothingIsLeft:
             f"decoder = ConfinedDecoder(); decoder.open(); print(decoder.pid, flush=True)\n{end}"
         )
         done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=False)
-        wait_until(lambda: gone(int(done.stdout)))
+        eventually(lambda: gone(int(done.stdout)))
 
     def test_a_child_at_work_ends_after_the_parent(self) -> None:
         """By the system's limit of processor time: nobody is there to end it."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from support.waiting import eventually
 from typer.testing import CliRunner
 
 from screentest.aws import Access, AwsError
@@ -49,10 +50,9 @@ class Corner:
         self.source = f"s3://{self.bucket}/{self.prefix}"
         for name in names:
             self.s3.put_object(Bucket=self.bucket, Key=self.prefix + name, Body=small_picture())
-        until = time.monotonic() + SECONDS
-        while not all(self.tags(name).get("screentest") for name in names):
-            assert time.monotonic() < until, "not screened"
-            time.sleep(0.2)
+        eventually(
+            lambda: all(self.tags(name).get("screentest") for name in names), "verdicts", seconds=SECONDS
+        )
 
     def tags(self, name: str) -> dict[str, str]:
         answer = self.s3.get_object_tagging(Bucket=self.bucket, Key=self.prefix + name)

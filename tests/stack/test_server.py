@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -9,11 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support import waiting
 
 from screentest.demo import pictures
 from screentest.stack import REPOSITORY, LocalAws, LocalStack, ServerFailed
@@ -22,16 +22,7 @@ from screentest.stack.up import commands
 
 pytestmark = pytest.mark.stack
 
-PATIENCE = 15.0
-
-
-def eventually(true_of: Callable[[], object]) -> bool:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if true_of():
-            return True
-        time.sleep(0.05)
-    return False
+eventually = functools.partial(waiting.eventually, seconds=15.0)
 
 
 def answers(url: str) -> bool:
@@ -71,8 +62,8 @@ def test_a_server_that_ends_by_itself_is_noticed() -> None:
     with LocalAws() as aws:
         (server,) = [*(aws.folder / "tmp").glob("ministack-*.pid")]
         os.kill(int(server.read_text()), signal.SIGKILL)
-        assert eventually(lambda: not answers(aws.endpoint_url))
-        assert eventually(lambda: not aws.running)
+        eventually(lambda: not answers(aws.endpoint_url))
+        eventually(lambda: not aws.running)
         with pytest.raises(ServerFailed, match="has ended"):
             aws.check()
 
@@ -91,8 +82,8 @@ def test_a_killed_parent_leaves_no_process_and_no_folder() -> None:
     assert answers(url)
     parent.kill()
     parent.wait()
-    assert eventually(lambda: not answers(url))
-    assert eventually(lambda: not Path(folder).exists())
+    eventually(lambda: not answers(url))
+    eventually(lambda: not Path(folder).exists())
 
 
 def _look_at(up: subprocess.Popen[str], folder: Path, port: int, page_port: int) -> None:

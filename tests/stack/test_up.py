@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pty
@@ -12,11 +13,13 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support import waiting
+from support.waiting import gone
 
 from screentest.stack import REPOSITORY
 from screentest.stack.deployment import pack
@@ -24,23 +27,8 @@ from screentest.stack.session import own_record
 from screentest.stack.up import LEFT_BYTES
 
 BIN = Path(sys.executable).parent
-PATIENCE = 30.0
 
-
-def eventually(true_of: Callable[[], object]) -> bool:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if true_of():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def lives(pid: int) -> bool:
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
+eventually = functools.partial(waiting.eventually, seconds=30.0)
 
 
 def test_two_may_pack_at_once(tmp_path: Path) -> None:
@@ -114,7 +102,7 @@ def makefile(tmp_path: Path) -> Path:
 
 def started(folder: Path) -> int:
     pid = folder / "pid"
-    assert eventually(lambda: pid.exists() and pid.read_text())
+    eventually(lambda: pid.exists() and pid.read_text())
     return int(pid.read_text())
 
 
@@ -166,7 +154,7 @@ def test_a_hang_up_of_a_terminal_ends_what_make_started(
         os.close(terminal)
     else:
         os.kill(leader, signal.SIGHUP)
-    assert eventually(lambda: not lives(watcher))
+    eventually(lambda: gone(watcher))
     os.waitpid(leader, 0)
 
 
@@ -182,8 +170,8 @@ def test_without_a_terminal_it_ends_with_its_leader(
     leaders.append(leader.pid)
     watcher = started(makefile)
     leader.send_signal(number)
-    assert eventually(lambda: leader.poll() is not None or not lives(watcher))
-    assert eventually(lambda: not lives(watcher))
+    eventually(lambda: leader.poll() is not None or gone(watcher))
+    eventually(lambda: gone(watcher))
     leader.wait()
 
 
@@ -196,7 +184,7 @@ def test_it_ends_with_a_make_that_is_killed(makefile: Path, leaders: list[int]) 
     watcher = started(makefile)
     (parent,) = re.findall(r"^PPid:\t(\d+)$", Path(f"/proc/{watcher}/status").read_text(), re.MULTILINE)
     os.kill(int(parent), signal.SIGKILL)
-    assert eventually(lambda: not lives(watcher))
+    eventually(lambda: gone(watcher))
     assert leader.poll() is None
 
 
@@ -209,7 +197,7 @@ def test_under_nohup_it_goes_on(makefile: Path, leaders: list[int]) -> None:
     leader.kill()
     leader.wait()
     time.sleep(1)
-    assert lives(watcher)
+    assert not gone(watcher)
 
 
 # The whole command -------------------------------------------------------------------------------------------------
@@ -251,7 +239,7 @@ def test_one_that_fills_is_said_while_the_stack_runs_and_a_second_stack_is_refus
         command(free), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     record = tmp_path / "build" / "up.json"
-    assert eventually(lambda: record.exists() and record.read_text().endswith("}\n"))
+    eventually(lambda: record.exists() and record.read_text().endswith("}\n"))
     endpoint = json.loads(record.read_text())["endpoint_url"]
     second = [str(BIN / "screentest"), "up"]
     refused = subprocess.run(second, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=60)
@@ -266,7 +254,7 @@ def test_one_that_fills_is_said_while_the_stack_runs_and_a_second_stack_is_refus
     reader.start()
     for times in (1, 2):
         swap(free, LEFT_BYTES - 1)
-        assert eventually(lambda: len(said) == times), said  # noqa: B023 - asked for at once
+        eventually(lambda: len(said) == times, f"{times} warnings")  # noqa: B023 - asked for at once
         swap(free, 1 << 40)
         time.sleep(2)
     up.send_signal(signal.SIGTERM)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support import waiting
 
 from screentest.demo import pictures
 from screentest.screening.table import decode
@@ -17,16 +18,7 @@ from screentest.stack import LocalStack
 
 pytestmark = pytest.mark.stack
 
-PATIENCE = 90.0
-
-
-def eventually(look: Callable[[], Any], what: str) -> Any:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if found := look():
-            return found
-        time.sleep(0.1)
-    pytest.fail(f"waited {PATIENCE:.0f} s for {what}")
+eventually = functools.partial(waiting.eventually, seconds=90.0)
 
 
 class Uploads:
