@@ -20,6 +20,7 @@ SHARES = frozenset({"", "of the shorter side", "of the torso"})
 _SIGNS = {"degrees": "°", "% of face width": " %"}
 
 _LIMIT = re.compile(r"(at most|at least) (-?[\d.]+)|(-?[\d.]+) to (-?[\d.]+)")
+_BOUND = re.compile(r"-?[\d.]+")
 
 
 @cache
@@ -36,12 +37,12 @@ def rule_name(rule: str, lang: str = "en") -> str:
 
 
 def _is_share(check: Mapping[str, Any]) -> bool:
-    bounds = re.findall(r"-?[\d.]+", str(check["limit"]))
-    return str(check.get("unit") or "") in SHARES and all(-1 < float(bound) < 1 for bound in bounds)
+    bounds = map(float, _BOUND.findall(str(check["limit"])))
+    return str(check.get("unit") or "") in SHARES and all(-1 < bound < 1 for bound in bounds)
 
 
 def _in_per_cent(limit: str) -> str:
-    return re.sub(r"-?[\d.]+", lambda bound: f"{100 * float(bound[0]):.6g}", limit)
+    return _BOUND.sub(lambda bound: f"{100 * float(bound[0]):.6g}", limit)
 
 
 def figure(value: float, limit: str = "", *, digits: int | None = None) -> str:
@@ -50,18 +51,17 @@ def figure(value: float, limit: str = "", *, digits: int | None = None) -> str:
     Args:
         digits: to begin with behind the point; by default as many as its size suggests.
     """
-    bounds = {float(bound) for bound in re.findall(r"-?[\d.]+", limit)}
+    bounds = set(map(float, _BOUND.findall(limit)))
     if digits is None:
         digits = 0 if abs(value) >= 10 or value == int(value) else 1 if abs(value) >= 1 else 2
-    while digits < 4 and any((value > b) - (value < b) != _side(value, b, digits) for b in bounds):
+    while digits < 4 and any(_side(round(value, digits), b) != _side(value, b) for b in bounds):
         digits += 1
     return f"{value:,.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:,.0f}"
 
 
-def _side(value: float, bound: float, digits: int) -> int:
-    """On which side of the bound the rounded value lies: -1, 0 or 1."""
-    shown = round(value, digits)
-    return (shown > bound) - (shown < bound)
+def _side(value: float, bound: float) -> int:
+    """On which side of the bound the value lies: -1, 0 or 1."""
+    return (value > bound) - (value < bound)
 
 
 def with_unit(text: str, unit: str, lang: str = "en") -> str:
