@@ -173,6 +173,19 @@ def error_code(error: Exception) -> str:
     return str(response.get("Error", {}).get("Code", ""))
 
 
+def cors_rules(s3: Any, bucket: str) -> list[dict[str, Any]]:
+    """The bucket's cross-origin rules; S3 answers with an error where there are none."""
+    from botocore.exceptions import ClientError
+
+    try:
+        found: list[dict[str, Any]] = s3.get_bucket_cors(Bucket=bucket)["CORSRules"]
+    except ClientError as error:
+        if error_code(error) != "NoSuchCORSConfiguration":
+            raise
+        return []
+    return found
+
+
 def _refusal(error: Exception, needs: str) -> str:
     code = error_code(error)
     response: Any = getattr(error, "response", {})

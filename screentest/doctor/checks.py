@@ -12,9 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from botocore.exceptions import ClientError
 
-from screentest.aws import Access, AwsError, as_aws_errors
+from screentest.aws import Access, AwsError, as_aws_errors, cors_rules
 from screentest.screening import table as verdict_table
 from screentest.screening.errors import SettingsError
 from screentest.screening.records import INDEX, PENDING_INDEX
@@ -174,12 +173,7 @@ def uploads_from_pages(deployed: DeployedStack) -> Iterator[Finding]:
     origins = [origin for origin in deployed.parameter("UploadApiOrigins").split(",") if origin]
     if not origins:
         return
-    try:
-        rules = deployed.client("s3").get_bucket_cors(Bucket=deployed.bucket)["CORSRules"]
-    except ClientError as error:
-        if error.response.get("Error", {}).get("Code") != "NoSuchCORSConfiguration":
-            raise
-        rules = []
+    rules = cors_rules(deployed.client("s3"), deployed.bucket)
     allowed = [o for rule in rules if "POST" in rule["AllowedMethods"] for o in rule["AllowedOrigins"]]
     missing = [origin for origin in origins if not any(fnmatchcase(origin, each) for each in allowed)]
     if missing:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from screentest.aws import AwsError
+from screentest.aws import AwsError, cors_rules, error_code
 from screentest.page import verdicts
 from screentest.reports.drawing import thumbnail
 from screentest.reports.marks import marks
@@ -147,12 +147,7 @@ class Page:
             "AllowedHeaders": ["*"],
             "ExposeHeaders": ["ETag", "x-amz-version-id"],
         }
-        try:
-            rules = self.s3.get_bucket_cors(Bucket=self.bucket)["CORSRules"]
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") != "NoSuchCORSConfiguration":
-                raise
-            rules = []
+        rules = cors_rules(self.s3, self.bucket)
         self.s3.put_bucket_cors(Bucket=self.bucket, CORSConfiguration={"CORSRules": [*rules, rule]})
 
     def _policy(self) -> str:
@@ -317,4 +312,4 @@ def _same_site(environ: Environ) -> None:
 
 
 def _missing(error: ClientError) -> bool:
-    return error.response.get("Error", {}).get("Code") in ("NoSuchKey", "NoSuchVersion", "404", "NotFound")
+    return error_code(error) in ("NoSuchKey", "NoSuchVersion", "404", "NotFound")
