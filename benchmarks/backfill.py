@@ -25,6 +25,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from _tables import create_verdict_table
+
 from screentest.backfill.queue import Chooser, Lister, Queue, RateLimit
 from screentest.backfill.selection import Selection
 from screentest.backfill.sources import Bucket, Verdicts
@@ -50,15 +52,7 @@ def fill(aws: LocalAws, name: str, size: int) -> None:
     s3, dynamodb, _ = clients(aws)
     s3.create_bucket(Bucket=name)
     s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    dynamodb.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("object", "screening")],
-        KeySchema=[
-            {"AttributeName": "object", "KeyType": "HASH"},
-            {"AttributeName": "screening", "KeyType": "RANGE"},
-        ],
-    )
+    create_verdict_table(dynamodb, name, index=False)
 
     def put(number: int) -> None:
         key = f"emo/1x1/{number:06}.jpg"

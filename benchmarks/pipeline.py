@@ -25,6 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from _tables import create_verdict_table
 from aws_lambda_powertools import Logger
 
 from screentest.screening import bootstrap
@@ -90,17 +91,7 @@ class Bench:
         self.s3 = aws.client("s3")
         self.s3.create_bucket(Bucket="bench")
         self.s3.put_bucket_versioning(Bucket="bench", VersioningConfiguration={"Status": "Enabled"})
-        aws.client("dynamodb").create_table(
-            TableName="verdicts",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": n, "AttributeType": "S"} for n in ("object", "screening")
-            ],
-            KeySchema=[
-                {"AttributeName": "object", "KeyType": "HASH"},
-                {"AttributeName": "screening", "KeyType": "RANGE"},
-            ],
-        )
+        create_verdict_table(aws.client("dynamodb"), "verdicts", index=False)
         self.topic = aws.client("sns").create_topic(Name="failures")["TopicArn"]
         self._number = 0
 

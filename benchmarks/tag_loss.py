@@ -18,6 +18,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from _tables import create_verdict_table
+from accuracy import wilson
 from aws_lambda_powertools import Logger
 
 from screentest.screening.contract import Decision
@@ -31,8 +33,6 @@ from screentest.screening.telemetry import Telemetry
 from screentest.stack import LocalAws
 
 BUCKET = TABLE = "tag-loss"
-Z = 1.96
-"""Of a two-sided interval of 95 %."""
 
 
 class Timed(Objects):
@@ -66,14 +66,6 @@ class Deaf:
     def publish(self, notice: object) -> None: ...
 
 
-def interval(hits: int, tries: int) -> tuple[float, float]:
-    """Wilson's score interval of a share."""
-    share, square = hits / tries, Z * Z / tries
-    middle = (share + square / 2) / (1 + square)
-    half = Z * (share * (1 - share) / tries + square / tries / 4) ** 0.5 / (1 + square)
-    return max(0.0, middle - half), middle + half
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--uploads", type=int, default=1000, help="pairs of uploads")
@@ -83,17 +75,7 @@ def main() -> None:
     with LocalAws(enforce_roles=False) as aws:
         s3, dynamodb = aws.client("s3"), aws.client("dynamodb")
         s3.create_bucket(Bucket=BUCKET)
-        dynamodb.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"} for name in ("object", "screening")
-            ],
-            KeySchema=[
-                {"AttributeName": "object", "KeyType": "HASH"},
-                {"AttributeName": "screening", "KeyType": "RANGE"},
-            ],
-        )
+        create_verdict_table(dynamodb, TABLE, index=False)
         objects = Timed(s3)
         screener = Screener(
             detector=Passing(),
@@ -131,7 +113,7 @@ def main() -> None:
             found = objects.tags(second)
             lost += found.get("owner") != "2"
             missing += found.get("screentest") != "pass"
-        low, high = interval(lost, asked.uploads)
+        low, high = wilson(lost, asked.uploads)
         window = statistics.median(objects.windows)
         print(f"{asked.uploads:,} quick overwrites: tags of {lost} lost, {lost / asked.uploads:.1%}")
         print(f"  95 % interval {low:.1%} to {high:.1%}; {missing} without their gate")

@@ -67,16 +67,15 @@ def main() -> None:
     options = parser.parse_args()
     data = dict(np.load(options.work / "held.npz"))
     held, good = data["held"] == 1, data["good"]
-    found, layers = {}, {}
+    layers = {}
     for name, part in (("both", slice(None)), ("torso", TORSO)):
-        odds = found[name] = unseen(data, part)
+        odds = unseen(data, part)
         print(f"{name}, held against all that is free:", described(odds[held], odds[data["held"] == 0]))
         print(f"{name}, held against good pictures for AnimateAnyone:", described(odds[held], odds[good]))
         print("  highest good pictures:", np.round(np.sort(odds[good])[-8:], 2))
         print("  lowest held ones:", np.round(np.sort(odds[held])[:8], 2))
         w, b = fit(data, np.arange(len(held)), part)
         layers |= {f"{name}_weights": w.astype(np.float32), f"{name}_bias": np.float32(b)}
-    np.savez(options.work / "unseen.npz", **found)
     np.savez(options.out, **layers)
 
 

@@ -81,7 +81,6 @@ def examine(task: tuple[int, dict[str, Any], Path]) -> dict[str, Any]:
     subject = evidence.subject
     alone = subject.visible and subject.body is not None and record["people"] == 1
     return {
-        "id": record["id"],
         "repo": record["repo"],
         "tags": record["tags"],
         "path": path,
@@ -176,7 +175,6 @@ def main() -> None:
     nan = float("nan")
     np.savez_compressed(
         options.work / "scene.npz",
-        ids=np.array([k["id"] for k in known]),
         repos=np.array([k["repo"] for k in known]),
         tags=np.array([" ".join(k["tags"]) for k in known]),
         features=np.stack([k["features"] for k in known]),

@@ -284,7 +284,7 @@ TORSO_DEPTH = 3.2
 TORSO_SHARE_MIN = 0.50
 """Waist crops 0.75 and more; crops between chest and shoulders are left open; close-ups 0."""
 
-# What a person's appearance is read from, and what it says (training/figure).
+# What a person's appearance is read from, and what it says (training/held).
 KEYPOINT_FAINT = 0.20
 PERSON_REGION = 1.12
 """Longer sides of the box about face and body."""

@@ -105,14 +105,14 @@ class Hosts:
                     del self._busy[host]
 
 
-@dataclass(order=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Ticket:
     """A picture that waits for a detector: when it was asked for, what decoding it takes, since when it waits."""
 
     asked: float
-    size: int = field(compare=False)
-    since: float = field(compare=False, default_factory=time.monotonic)
-    turn: threading.Event = field(compare=False, default_factory=threading.Event)
+    size: int
+    since: float = field(default_factory=time.monotonic)
+    turn: threading.Event = field(default_factory=threading.Event)
 
 
 class Throttle:
@@ -196,7 +196,7 @@ class Throttle:
         """
         ticket = _Ticket(asked, min(size, self._limits.decoding_bytes))
         with self._lock:
-            bisect.insort(self._queue, ticket)
+            bisect.insort(self._queue, ticket, key=lambda each: each.asked)
             self._next()
         if not ticket.turn.wait(self._limits.patience):
             with self._lock:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from screentest.detection.errors import WeightsMissing
 from screentest.detection.vision.crops import Region, cut
-from screentest.detection.vision.runtime import WEIGHTS, Array, Network
+from screentest.detection.vision.runtime import Array, Network, weights_file
 
 _SIZE = 224
 
@@ -36,10 +35,7 @@ class HeldHead:
     """
 
     def __init__(self) -> None:
-        path = WEIGHTS / "held_head.npz"
-        if not path.is_file():
-            raise WeightsMissing(path)
-        with np.load(path) as data:
+        with np.load(weights_file("held_head.npz")) as data:
             self._both: Array = data["both_weights"]
             self._torso: Array = data["torso_weights"]
             self._biases = float(data["both_bias"]), float(data["torso_bias"])
@@ -55,13 +51,10 @@ class HeldHead:
 
 class GlassesHead:
     """One linear layer of our own over how a face looks: opaque glasses against clear and tinted ones
-    (training/glasses)."""
+    (training/face)."""
 
     def __init__(self) -> None:
-        path = WEIGHTS / "glasses_head.npz"
-        if not path.is_file():
-            raise WeightsMissing(path)
-        with np.load(path) as data:
+        with np.load(weights_file("glasses_head.npz")) as data:
             self._weights: Array = data["weights"]
             self._bias = float(data["bias"])
 

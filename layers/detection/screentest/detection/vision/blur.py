@@ -10,8 +10,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from screentest.detection.errors import WeightsMissing
-from screentest.detection.vision.runtime import WEIGHTS, Array
+from screentest.detection.vision.runtime import Array, weights_file
 
 _PLACES = ((36, 100, 26, 102), (40, 68, 26, 102), (68, 100, 36, 92))
 """Rows and columns of the levelled face of 128 pixels: brows to mouth, the eyes, nose and mouth."""
@@ -62,10 +61,7 @@ class BlurNet:
     """The network."""
 
     def __init__(self) -> None:
-        path = WEIGHTS / "face_blur.npz"
-        if not path.is_file():
-            raise WeightsMissing(path)
-        with np.load(path) as data:
+        with np.load(weights_file("face_blur.npz")) as data:
             self._hidden: tuple[Array, Array] = data["hidden"], data["hidden_bias"]
             self._out: tuple[Array, Array] = data["out"], data["out_bias"]
 

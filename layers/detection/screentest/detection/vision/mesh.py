@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from screentest.detection.errors import WeightsMissing
 from screentest.detection.lazy import lazy
 from screentest.detection.vision.crops import Points, Region, cut
 from screentest.detection.vision.faces import LEFT_EYE, RIGHT_EYE
-from screentest.detection.vision.runtime import WEIGHTS, Network, sigmoid
+from screentest.detection.vision.runtime import Network, sigmoid, weights_file
 from screentest.detection.vision.ssd import Detection
 
 _SIZE = 256
@@ -98,10 +97,7 @@ _canonical_cache: list[_Table] = []
 def _canonical() -> _Table:
     """Indices, points (cm: x right in the image, y up, z to the viewer) and weights of the canonical face."""
     if not _canonical_cache:
-        path = WEIGHTS / "geometry_pipeline_metadata_landmarks.binarypb"
-        if not path.is_file():
-            raise WeightsMissing(path)
-        vertices, basis = _parse(path.read_bytes())
+        vertices, basis = _parse(weights_file("geometry_pipeline_metadata_landmarks.binarypb").read_bytes())
         indices = np.array(sorted(basis), np.intp)
         weights = np.array([basis[int(i)] for i in indices])
         _canonical_cache.append((indices, vertices[indices], weights / weights.sum()))

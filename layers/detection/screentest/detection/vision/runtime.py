@@ -18,6 +18,18 @@ WEIGHTS = Path(__file__).parent.parent / "weights"
 Array = npt.NDArray[np.float32]
 
 
+def weights_file(file: str) -> Path:
+    """A file of the package's `weights` folder.
+
+    Raises:
+        WeightsMissing: it is not there.
+    """
+    path = WEIGHTS / file
+    if not path.is_file():
+        raise WeightsMissing(path)
+    return path
+
+
 class Kernels(StrEnum):
     """What LiteRT computes with on this processor."""
 
@@ -39,9 +51,7 @@ class Network:
     """
 
     def __init__(self, file: str, *, shaped: bool = True) -> None:
-        path = WEIGHTS / file
-        if not path.is_file():
-            raise WeightsMissing(path)
+        path = weights_file(file)
         from ai_edge_litert.interpreter import Interpreter
 
         # More threads bring nothing at these sizes; Lambda and the worker pool scale by process and thread instead.

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from screentest.detection.errors import WeightsMissing
-from screentest.detection.vision.runtime import WEIGHTS, Array
+from screentest.detection.vision.runtime import Array, weights_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +30,7 @@ class SceneHeads:
     """The layer."""
 
     def __init__(self) -> None:
-        path = WEIGHTS / "scene_heads.npz"
-        if not path.is_file():
-            raise WeightsMissing(path)
-        with np.load(path) as data:
+        with np.load(weights_file("scene_heads.npz")) as data:
             self._questions: list[str] = data["questions"].tolist()
             self._weights: Array = data["weights"]
             self._bias: Array = data["bias"]
