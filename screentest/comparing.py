@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from screentest.checking.sources import is_url
+from screentest.checking.sources import is_url, without_query
 from screentest.reports import ContactSheet, ReportEntry
 from screentest.screening.contract import Decision, interpret
 from screentest.screening.errors import DetectorError
@@ -223,7 +223,7 @@ def _sheet(comparison: Comparison, path: Path, title: str) -> None:
             new, said = change.new, change.new.decision
             sheet.add(
                 ReportEntry(
-                    name=new.file.partition("?")[0] if is_url(new.file) else new.file,
+                    name=without_query(new.file),
                     model=new.model,
                     verdict=new.verdict,
                     ratio=new.ratio,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,13 +23,14 @@ from screentest.cli.options import DETECTOR_PROFILE, DecodeLimit
 from screentest.detection import ModelSpec, confined, models
 from screentest.detection.api import DetectionApi, Limits, Request, Response
 from screentest.detection.api import errors as api_errors
-from screentest.detection.api.fetch import HttpFetcher
 from screentest.detection.api.service import VerdictStatus
 from screentest.detection.api.throttle import Hosts
 from screentest.detection.api.workers import WorkerProcesses, Workers
 from screentest.detection.confined import ConfinedDetector
 from screentest.detection.errors import DecoderUnavailable, ProfileError, UnknownModel, WeightsMissing
-from screentest.http_server import Guard, Handle, Server
+
+if TYPE_CHECKING:
+    from screentest.http_server import Guard, Handle
 
 JUDGING_SECONDS = 5.0
 """For one picture, decoding included. With the five that it may wait (`Limits.patience`), the answer is there ten
@@ -173,6 +174,9 @@ def build(settings: ServeSettings, limits: Limits) -> DetectionApi:
     Raises:
         ServeError: their weights are missing, or the processes that shall decode do not start.
     """
+    # The help of every command lists these options; the libraries of the server are for those who serve.
+    from screentest.detection.api.fetch import HttpFetcher
+
     try:
         workers = _workers(settings)
         workers.open()
@@ -215,6 +219,8 @@ def run(settings: ServeSettings, announce: Callable[[str], None]) -> None:
     Raises:
         ServeError: the address cannot be listened on, or the detectors cannot be started.
     """
+    from screentest.http_server import Server
+
     _log_to_stderr()
     _give_memory_back()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # on damaged metadata; the verdict says what matters

@@ -82,6 +82,7 @@ class Chooser:
         stored = self._verdicts.of(selection.bucket, candidates)
         objects = []
         runs = 0
+        wanted = selection.only | ({Reason.NEW} if page.overdue else set())
         for listed, screenings in candidates:
             ref = listed.ref(selection.bucket)
             reasons = needed(
@@ -92,7 +93,6 @@ class Chooser:
                 rejects=Reason.REJECT in selection.only,
                 codes=selection.codes,
             )
-            wanted = selection.only | ({Reason.NEW} if page.overdue else set())
             if (reasons & wanted) or not screenings:
                 objects.append(listed)
                 runs += max(1, len(screenings))

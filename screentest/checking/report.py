@@ -11,7 +11,7 @@ from typing import Self, cast
 
 from screentest.checking.judge import Judgement
 from screentest.checking.settings import CheckError, CheckSettings
-from screentest.checking.sources import is_url, without_query
+from screentest.checking.sources import without_query
 from screentest.reports import ContactSheet, ReportEntry, annotate
 from screentest.reports.entry import Absence
 
@@ -87,9 +87,8 @@ class Report:
     def _entry(self, judgement: Judgement) -> ReportEntry:
         decision = judgement.decision
         absent = None if judgement.picture is not None else ("not-kept" if judgement.status else "unreadable")
-        name = without_query(judgement.file) if is_url(judgement.file) else self._short(judgement.file)
         return ReportEntry(
-            name=name,
+            name=self._short(without_query(judgement.file)),
             model=self._settings.model,
             verdict=judgement.verdict,
             ratio=self._settings.shown_ratio,

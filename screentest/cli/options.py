@@ -88,17 +88,22 @@ FAILED = 2
 
 
 @contextmanager
-def exit_on_errors() -> Iterator[None]:
-    """End a command on the errors that its operator can mend: one line on standard error, exit status 2."""
+def exit_on_errors(errors: type[Exception] = AwsError, *, unread: int = 0) -> Iterator[None]:
+    """End a command on the errors that its operator can mend: one line on standard error, exit status 2.
+
+    Args:
+        errors: these.
+        unread: exit status where nobody reads the output to its end.
+    """
     try:
         yield
-    except AwsError as error:
+    except errors as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(FAILED) from error
     except BrokenPipeError:
         # Its reader has seen enough; closing it now keeps the interpreter from complaining.
         sys.stderr.close()
-        raise typer.Exit(0) from None
+        raise typer.Exit(unread) from None
 
 
 def stack_command(app: typer.Typer, *, epilog: str) -> Callable[[Callable[..., int | None]], None]:
@@ -145,14 +150,8 @@ def settings_command(
         ]
 
         def run(**given: Any) -> int | None:
-            try:
+            with exit_on_errors(errors, unread=FAILED):
                 return function(settings(**given))
-            except errors as error:
-                typer.echo(f"error: {error}", err=True)
-            except BrokenPipeError:
-                # Its reader has seen enough; closing it now keeps the interpreter from complaining.
-                sys.stderr.close()
-            return FAILED
 
         _register(app, function, parameters, run, epilog)
 

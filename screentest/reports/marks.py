@@ -34,22 +34,11 @@ _EYES = _numbers("70 63 105 66 107 336 296 334 293 300 340 346 347 348 349 350 6
 _COVERED = {"mask": _LOWER, "sunglasses": _EYES, "object over face": _OVAL}
 
 _POSE_RULES = frozenset({"head turned", "head tilted", "head lying", "head nodding"})
-_BODY_RULES = frozenset(
-    {
-        "chest crop",
-        "hips outside",
-        "body side-on",
-        "seated",
-        "legs cut",
-        "body cut",
-        "large thing held",
-        "feet outside",
-        "shoulders outside",
-    }
-)
 _BELOW = frozenset(
     {"chest crop", "hips outside", "legs cut", "body cut", "feet outside", "shoulders outside"}
 )
+_STANCE = frozenset({"body side-on", "seated", "large thing held"})
+_BODY_RULES = _BELOW | _STANCE
 """Rules that fail because the picture ends too early."""
 _OF_THE_FACE = frozenset(
     {
@@ -95,7 +84,7 @@ def marks(
     rules = {check["rule"] for check in explanation.get("checks", ())}
     found = [*_people(boxes)]
     if rules & _BODY_RULES:
-        decided = rule in _BODY_RULES - _BELOW
+        decided = rule in _STANCE
         found += _skeleton(landmarks.get("body", ()), size, "failed" if decided else "skeleton")
     for name, points in landmarks.items():
         if name.startswith("hand"):

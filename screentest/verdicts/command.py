@@ -43,7 +43,7 @@ def run(
     limited = limit is None and output == "table"
     limit = TABLE_LIMIT if limited else limit or 0
     if output == "json":
-        count = writing.write_json(reader.items(question, limit), sys.stdout)
+        count = writing.write_json(reader.found(question, limit), sys.stdout)
     elif output == "csv":
         count = writing.write_csv(reader.read(question, limit), sys.stdout)
     else:

@@ -24,7 +24,7 @@ PENDING: Final = "pending"
 PERMISSIONS: Final = "dynamodb:Query and dynamodb:Scan on the table and its index"
 
 Remark = Callable[[str], None]
-_Found = tuple[Record, Item]
+Found = tuple[Record, Item]
 """A record, and its item exactly as it is stored."""
 
 OF_PICTURE = "InvalidFile."
@@ -134,17 +134,14 @@ class VerdictReader:
         Raises:
             AwsError: the table may not be read, or does not answer.
         """
-        return (record for record, _ in self._found(question, limit))
+        return (record for record, _ in self.found(question, limit))
 
-    def items(self, question: Question, limit: int = 0) -> Iterator[Item]:
-        """The same exactly as they are stored."""
-        return (item for _, item in self._found(question, limit))
-
-    def _found(self, question: Question, limit: int) -> Iterator[_Found]:
+    def found(self, question: Question, limit: int = 0) -> Iterator[Found]:
+        """The same, each with its item."""
         found = self._matching(question, limit)
         return islice(found, limit) if limit else found
 
-    def _matching(self, question: Question, limit: int) -> Iterator[_Found]:
+    def _matching(self, question: Question, limit: int) -> Iterator[Found]:
         if question.address.count("/") > 2 and not question.address.endswith("/"):
             of_object = [found for found in self._of_object(question.address) if question.matches(found[0])]
             if of_object:
@@ -179,7 +176,7 @@ class VerdictReader:
         )
         return False
 
-    def _of_object(self, address: str) -> Iterator[_Found]:
+    def _of_object(self, address: str) -> Iterator[Found]:
         yield from self._pages(
             self._client.query,
             KeyConditionExpression="#object = :object",
@@ -187,7 +184,7 @@ class VerdictReader:
             ExpressionAttributeValues={":object": {"S": address}},
         )
 
-    def _by_verdict(self, question: Question, verdict: str) -> Iterator[_Found]:
+    def _by_verdict(self, question: Question, verdict: str) -> Iterator[Found]:
         names: dict[str, str] = {"#v": Attribute.VERDICT}
         values = {":v": {"S": verdict}}
         condition = "#v = :v"
@@ -215,10 +212,10 @@ class VerdictReader:
         )
         return (each for each in found if question.matches(each[0]))
 
-    def _all(self) -> Iterator[_Found]:
+    def _all(self) -> Iterator[Found]:
         yield from self._pages(self._client.scan)
 
-    def _pages(self, call: Callable[..., Any], **arguments: Any) -> Iterator[_Found]:
+    def _pages(self, call: Callable[..., Any], **arguments: Any) -> Iterator[Found]:
         while True:
             with as_aws_errors(f"read the table {self._table}", needs=PERMISSIONS):
                 answer = call(TableName=self._table, **arguments)
@@ -229,7 +226,7 @@ class VerdictReader:
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-def _time(found: _Found) -> str:
+def _time(found: Found) -> str:
     """Sorts what is undecided after every time."""
     result = found[0].result
     return result.screened_at or "~" if result is not None else "~"

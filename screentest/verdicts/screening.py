@@ -105,7 +105,7 @@ def run(access: Access, address: str, *, json_output: bool, out: IO[str] | None 
     records = [Record.from_item(item) for item in items]
     out = out or sys.stdout
     if json_output:
-        write_json(items, out)
+        write_json(zip(records, items, strict=True), out)
     else:
         console = Console(file=out, highlight=False)
         for record in records:

@@ -15,8 +15,8 @@ from rich.text import Text
 
 from screentest.display import VERDICT_STYLES, printable
 from screentest.screening.reasons import explain
-from screentest.screening.records import Attribute, Item, Record, Result
-from screentest.verdicts.query import PENDING
+from screentest.screening.records import Attribute, Record, Result
+from screentest.verdicts.query import OF_PICTURE, PENDING, Found
 
 COLUMNS: Final = (
     Attribute.SCREENED_AT,
@@ -57,12 +57,12 @@ EXECUTABLE: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", 
 they expect Chinese or Japanese."""
 
 
-def write_json(items: Iterable[Item], out: IO[str]) -> int:
+def write_json(found: Iterable[Found], out: IO[str]) -> int:
     """One line an item, as the table holds it; behind that, of what is decided, `title` and `advice`. Returns how
     many."""
     count = 0
-    for count, item in enumerate(items, start=1):  # noqa: B007 - the count is the result
-        line = item | _words(Record.from_item(item))
+    for count, (record, item) in enumerate(found, start=1):  # noqa: B007 - the count is the result
+        line = item | _words(record)
         out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
     return count
 
@@ -148,7 +148,7 @@ def _row(record: Record, width: int) -> _Row:
 def _why(result: Result, width: int) -> str:
     """The code, or of a pass its boxes or its style."""
     if result.code:
-        return printable(result.code).removeprefix("InvalidFile.")
+        return printable(result.code).removeprefix(OF_PICTURE)
     boxes = [" ".join(map(str, box)) for box in (result.face_bbox, result.ext_bbox) if box]
     style = f"{result.body_style} body" if result.body_style else ""
     return " / ".join(boxes if width >= WIDE else boxes[:1]) or printable(style)

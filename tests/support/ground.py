@@ -7,10 +7,9 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer
-
 from screentest.artefact import Store, read_event, with_objects
 from screentest.artefact.objects import picture_for
+from screentest.screening.table import decode
 from screentest.stack import REPOSITORY, LocalStack
 
 EVENTS = REPOSITORY / "events"
@@ -32,16 +31,15 @@ class Ground:
 
     def found(self, bucket: str) -> dict[str, list[str]]:
         """Verdict and code by object key, for every item of a bucket."""
-        read = TypeDeserializer().deserialize
         pages = self.stack.client("dynamodb").get_paginator("scan")
         items = [
-            {name: read(value) for name, value in item.items()}
+            decode(item)
             for page in pages.paginate(TableName=self.stack.outputs["VerdictTableName"])
             for item in page["Items"]
         ]
         ours = [item for item in items if item["bucket"] == bucket]
         assert [item for item in ours if "lease_until" in item] == []
-        return {item["key"]: [item["verdict"], item.get("code", item["verdict"])] for item in ours}
+        return {item["key"]: [item["verdict"], str(item.get("code", item["verdict"]))] for item in ours}
 
 
 def check(found: dict[str, list[str]], expected: dict[str, str]) -> None:

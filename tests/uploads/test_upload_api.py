@@ -306,7 +306,8 @@ def test_what_decided_is_said_in_figures_and_each_screening_is_a_line_of_verdict
     (one,) = stage.ask("GET", f"/verdicts?key={key}")[1]["screenings"]
     assert one.pop("figures") == "turned 88°, at most 38°"
     printed = io.StringIO()
-    write_json([stage.store.found[key][0].to_item()], printed)
+    record = stage.store.found[key][0]
+    write_json([(record, record.to_item())], printed)
     assert one.items() <= json.loads(printed.getvalue()).items()
     assert "转动" in stage.ask("GET", f"/verdicts?key={key}&lang=zh")[1]["screenings"][0]["figures"]
 

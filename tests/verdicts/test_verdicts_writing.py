@@ -39,7 +39,7 @@ def items() -> list[Item]:
 
 def test_json_lines_are_what_is_stored_to_the_byte_and_its_words(items: list[Item]) -> None:
     out = io.StringIO()
-    assert writing.write_json(items, out) == len(items)
+    assert writing.write_json(zip(map(Record.from_item, items), items, strict=True), out) == len(items)
     for line, item in zip(out.getvalue().splitlines(), items, strict=True):
         words = {name: value for name, value in json.loads(line).items() if name in {"title", "advice"}}
         assert line == json.dumps(item | words, ensure_ascii=False, separators=(",", ":"))
