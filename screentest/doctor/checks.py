@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from botocore.exceptions import ClientError
 
-from screentest.aws import Access, AwsError, as_aws_errors, cors_rules
+from screentest.aws import Access, AwsError, as_aws_errors, cors_rules, error_code
 from screentest.screening import table as verdict_table
 from screentest.screening.errors import SettingsError
 from screentest.screening.records import INDEX, PENDING_INDEX
@@ -388,9 +389,25 @@ def secret(deployed: DeployedStack) -> Iterator[Finding]:
     arn = deployed.parameter("DetectorApiKeySecretArn")
     if not arn:
         return
-    yield _secret_finding(
-        deployed.client("secretsmanager").get_secret_value(SecretId=arn).get("SecretString")
-    )
+    try:
+        key = _secret_text(deployed, arn)
+    except ClientError as error:
+        if error_code(error) not in ("ResourceNotFoundException", "InvalidRequestException"):
+            raise
+        yield Finding(
+            "detector key",
+            State.FAILED,
+            "the secret is not there, or is about to be deleted",
+            "aws secretsmanager create-secret or restore-secret, or deploy with another DetectorApiKeySecretArn",
+        )
+    else:
+        yield _secret_finding(key)
+
+
+def _secret_text(deployed: DeployedStack, arn: str) -> str | None:
+    answer = deployed.client("secretsmanager").get_secret_value(SecretId=arn)
+    text: str | None = answer.get("SecretString")
+    return text
 
 
 def _secret_finding(key: str | None) -> Finding:
@@ -424,7 +441,7 @@ def detector(deployed: DeployedStack) -> Iterator[Finding]:
         return
     arn, key = deployed.parameter("DetectorApiKeySecretArn"), None
     if arn:
-        key = deployed.client("secretsmanager").get_secret_value(SecretId=arn).get("SecretString", "").strip()
+        key = (_secret_text(deployed, arn) or "").strip()
     yield ask(base, key)
 
 

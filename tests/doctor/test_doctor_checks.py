@@ -13,7 +13,7 @@ from rich.console import Console
 
 from screentest.aws import AwsError
 from screentest.doctor import command
-from screentest.doctor.checks import Finding, State, ask
+from screentest.doctor.checks import DeployedStack, Finding, State, ask, secret
 from screentest.doctor.eventbridge import apply, plan
 
 ACCOUNT = "123456789012"
@@ -180,3 +180,29 @@ def test_the_table_fits_a_narrow_terminal(
     assert "\x1b" not in "".join(lines)
     assert any("→ run screentest doctor" in line for line in lines)
     assert Console(file=io.StringIO()).width == 60
+
+
+class WithKey(DeployedStack):
+    """A stack whose detector has a key, in a Secrets Manager that is not AWS's."""
+
+    def __init__(self, client: Any) -> None:
+        self._secrets = client
+
+    def parameter(self, name: str, default: str = "") -> str:
+        return {"DetectorApiKeySecretArn": "arn"}.get(name, default)
+
+    def client(self, service: str) -> Any:
+        assert service == "secretsmanager"
+        return self._secrets
+
+
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "InvalidRequestException"])
+def test_a_secret_that_is_missing_or_marked_for_deletion_is_the_fault(code: str) -> None:
+    client = boto3.client(
+        "secretsmanager", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y"
+    )
+    with Stubber(client) as stubber:
+        stubber.add_client_error("get_secret_value", code)
+        (finding,) = secret(WithKey(client))
+    assert (finding.check, finding.state) == ("detector key", State.FAILED)
+    assert "restore-secret" in finding.advice

@@ -724,17 +724,20 @@ def test_the_gate_alone_is_tagged_where_that_is_asked_for(cloud: Cloud) -> None:
     assert item["code"]
 
 
+@pytest.mark.parametrize("region", ["eu-west-1", "us-east-1"])
 @pytest.mark.parametrize("bucket", ["uploads", "uploads.with.dots"])
-def test_the_private_host_that_the_template_names_is_that_of_signed_addresses(bucket: str) -> None:
+def test_the_private_host_that_the_template_names_is_that_of_signed_addresses(
+    bucket: str, region: str
+) -> None:
     told = {
         "VERDICT_TABLE_NAME": "ttt",
         "FAILURE_TOPIC_ARN": "arn:aws:sns:r:1:t",
         # As the template makes it.
-        "PRIVATE_BUCKET_HOST": f"{bucket}.s3.eu-west-1.amazonaws.com",
+        "PRIVATE_BUCKET_HOST": f"{bucket}.s3.{region}.amazonaws.com",
     }
     allowed = bootstrap.private_hosts(Settings.read(told))
-    signed = urlsplit(signer().sign(ObjectRef(bucket, "emo/1x1/a.jpg")))
-    assert allowed == ((f"{bucket}.s3.eu-west-1.amazonaws.com", 443),)
+    signed = urlsplit(signer(region=region).sign(ObjectRef(bucket, "emo/1x1/a.jpg")))
+    assert allowed == ((f"{bucket}.s3.{region}.amazonaws.com", 443),)
     # A name with dots has no certificate of its own: its signed address is that of all buckets, and is not let through.
     assert ((signed.hostname, 443) in allowed) == ("." not in bucket)
 
@@ -795,6 +798,9 @@ def test_a_rotated_key_needs_no_deployment(cloud: Cloud) -> None:
     secrets.put_secret_value(SecretId=arn, SecretString="new")
     assert key(False) == "old", "kept for a while"
     assert key(True) == "new", "read anew when refused"
+    secrets.put_secret_value(SecretId=arn, SecretBinary=b"new")
+    with pytest.raises(ConfigurationError, match="no text"):
+        key(True)
 
 
 @pytest.mark.parametrize(

@@ -576,6 +576,7 @@ def test_every_alarm_tells_somebody_and_says_what_to_do(template: dict[str, Any]
     ("rule", "conditions"),
     [
         ("VerdictEventsNeedPipes", ["RegionWithoutPipes"]),
+        ("UploadApiNeedsFunctionUrls", ["RegionWithoutFunctionUrls", "PartitionWithoutFunctionUrls"]),
         ("DetectionApiNeedsFunctionUrls", ["RegionWithoutFunctionUrls", "PartitionWithoutFunctionUrls"]),
     ],
 )
@@ -721,3 +722,20 @@ def test_every_runbook_anchor_is_written() -> None:
             if line.startswith("#")
         }
         assert anchor in headings or f'id="{anchor}"' in text, name
+
+
+def test_the_description_of_the_api_s_version_fits_whatever_is_told_in_it() -> None:
+    """Lambda takes 256 characters."""
+    text, told = source()["Resources"]["ApiFunction"]["Properties"]["VersionDescription"]["Fn::Sub"]
+    # Of the key's ARN the name alone: CloudFormation adds 12 characters to the logical id, Secrets Manager 7 more.
+    assert told["Key"]["Fn::If"][1]["Fn::Select"][0] == 6
+    longest = {
+        "Screening": "99999",
+        "Detection": "99999",
+        "DetectionApi": "key",
+        "Key": f"DetectionApiKey-{'x' * 12}-{'x' * 6}",
+        "KmsKeyArn": f"arn:aws-us-gov:kms:ap-southeast-1:123456789012:key/mrk-{'0' * 32}",
+        "Profiles": "p" * source()["Parameters"]["Profiles"]["MaxLength"],
+    }
+    assert set(re.findall(r"\${(\w+)}", text)) == longest.keys()
+    assert len(re.sub(r"\${(\w+)}", lambda name: longest[name[1]], text)) <= 256

@@ -45,10 +45,11 @@ UNREADABLE_SECRET: Final = "SecretUnreadable"  # noqa: S105 - a code
 
 def s3_config(endpoint_url: str | None) -> Config:
     """SigV4 on regional virtual-hosted addresses; path style where the endpoint is a local one, whose buckets have no
-    host names. boto3's default would still be SigV2 on the global host in old regions."""
+    host names. boto3's default would still be SigV2 on the global host in old regions, and that host in us-east-1."""
     host = urlsplit(endpoint_url or "").hostname
     style = "path" if host and _is_local(host) else "virtual"
-    return _config(signature_version="s3v4", s3={"addressing_style": style})
+    regional: Any = {"addressing_style": style, "us_east_1_regional_endpoint": "regional"}
+    return _config(signature_version="s3v4", s3=regional)
 
 
 def private_hosts(settings: Settings) -> tuple[tuple[str, int], ...]:
@@ -213,7 +214,9 @@ def secret(arn: str, settings: AwsSettings, patience: Config | None = None) -> C
             value = provider().get(arn, max_age=300, force_fetch=refused)
         except GetParameterError as error:
             raise _unreadable_secret(error.__context__) from error
-        return str(value).strip() or None
+        if not isinstance(value, str):
+            raise ConfigurationError("the secret of the key holds no text", code=UNREADABLE_SECRET)
+        return value.strip() or None
 
     return key
 
