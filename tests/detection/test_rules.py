@@ -117,6 +117,16 @@ def test_a_second_witness_of_sunglasses_is_asked_where_the_first_has_a_hint(meas
     assert not RULES["sunglasses"].fails(alarmed.read("sunglasses"))
 
 
+@pytest.mark.parametrize("name", ["mask", "sunglasses"])
+def test_what_covers_a_tilted_face_is_named_before_the_tilt(name: str, measure: Measure) -> None:
+    picture = PICTURES[name][0]()
+    tilted = picture.rotate(33, Image.Resampling.BICUBIC, expand=True, fillcolor=picture.getpixel((5, 5)))
+    evidence = measure(pictures.jpeg(tilted))
+    failed = [rule.name for rule in EMO.framing("1:1").rules if rule.fails(rule.value(evidence))]
+    assert failed[:2] == [name, "head tilted"]
+    assert evidence.read("object_over_face") is None
+
+
 def test_a_detector_that_is_wrong_in_itself_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="no measurement"):
         replace(RULES["mask"], measurement="_hand_distance")

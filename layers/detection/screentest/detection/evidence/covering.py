@@ -1,4 +1,4 @@
-"""What covers the main face. Looked at only where the head is near frontal; else every figure is `None`."""
+"""What covers the main face. Without a face every figure is `None`; some are where the head is not near frontal."""
 
 from __future__ import annotations
 
@@ -35,10 +35,15 @@ class Covering(Room):
 
     @lazy
     def occlusion(self) -> Occlusion | None:
-        """By our own network."""
-        if self.subject.mesh is None or not self.head.near_frontal:
+        """By our own network, however the head is turned: masks and sunglasses show from the side as well."""
+        if self.subject.mesh is None:
             return None
         return self.networks.occlusion(self.picture.image, OcclusionNet.region(self.subject.mesh))
+
+    @property
+    def in_detail(self) -> Occlusion | None:
+        """Of a head that is near frontal, for hands and things: turned away, bare cheeks read like them."""
+        return self.occlusion if self.head.near_frontal else None
 
     @lazy
     def _levelled(self) -> tuple[Points, Array] | None:
@@ -87,9 +92,10 @@ class Covering(Room):
     def object_over_face(self) -> float | None:
         """Probability of something other than mask, sunglasses and hands before the face by our own network; 1 where
         an eye or the mouth of a lit face has less than a tenth of the face's contrast."""
-        if self.occlusion is None or self.feature_contrast is None or self.sunglasses is None:
+        seen = self.in_detail
+        if seen is None or self.feature_contrast is None or self.sunglasses is None:
             return None
-        named = self.occlusion.mask > t.MASK_MAX or self.sunglasses > t.SUNGLASSES_MAX
+        named = seen.mask > t.MASK_MAX or self.sunglasses > t.SUNGLASSES_MAX
         # In the dark nothing has contrast.
         empty = self.feature_contrast < t.FEATURE_CONTRAST_MIN and self.head.brightness >= t.BRIGHTNESS_MIN
-        return 1.0 if empty and not named else self.occlusion.object
+        return 1.0 if empty and not named else seen.object

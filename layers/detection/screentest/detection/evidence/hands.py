@@ -64,7 +64,7 @@ class Hands(Room):
     def _network(self) -> tuple[float, float]:
         """What our own network says of a hand before the face, and of one at it; where it was not asked, the latter is
         likely enough to look."""
-        occlusion = self.covering.occlusion
+        occlusion = self.covering.in_detail
         return (occlusion.hand, occlusion.hand_near) if occlusion else (0.0, 1.0)
 
     @lazy
@@ -92,7 +92,7 @@ class Hands(Room):
     @measured("face widths", frame="centre of the main face")
     def hand_distance(self) -> float | None:
         """From the face's centre to the nearest point of a hand, or to a wrist that is surely one; 9 without any."""
-        face, body, occlusion = self.subject.face, self.subject.body, self.covering.occlusion
+        face, body, occlusion = self.subject.face, self.subject.body, self.covering.in_detail
         if face is None:
             return None
         x, y = face.centre
