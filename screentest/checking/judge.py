@@ -25,7 +25,7 @@ from screentest.detection.api.workers import Workers
 from screentest.detection.api.wsgi import application
 from screentest.detection.pictures import MAX_FILE_BYTES
 from screentest.screening.client import DetectionClient
-from screentest.screening.contract import Decision
+from screentest.screening.contract import Decision, checks
 from screentest.screening.errors import DetectorError, PictureUnreadable, Throttled
 from screentest.screening.models import Verdict
 
@@ -240,10 +240,13 @@ class Judge:
         status, body = self._recorder.take() or (0, b"")
         response = _json(body)
         explanation = None
-        if self._explained and isinstance(response, dict) and isinstance(response.get("output"), dict):
-            explanation = response["output"].get("explain")
+        output = response.get("output") if isinstance(response, dict) else None
+        if self._settings.detector is not None:
+            explanation = _explained(output)
+        elif self._explained and isinstance(output, dict):
+            explanation = output.get("explain")
             if not self._settings.explain:
-                response["output"].pop("explain", None)
+                output.pop("explain", None)
         picture = self._pictures.take() if self._pictures else None
         cause = self._pictures.take_cause() if self._pictures else None
         return Judgement(
@@ -275,6 +278,13 @@ class Judge:
             except Throttled as error:
                 self._sleep(max(wait, min(error.retry_after or 0.0, 60.0)))
         return self._client.detect(url, self._settings.model, ratio)
+
+
+def _explained(output: object) -> dict[str, Any] | None:
+    """What a server says that it measured, as far as that can be read: it may say anything."""
+    found = checks(output)
+    decided = next((check["rule"] for check in found if check["failed"]), None)
+    return {"decided_by": decided, "checks": found} if found else None
 
 
 def _json(body: bytes) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import sys
+import traceback
 from typing import Annotated, Any
 
 import typer
@@ -89,7 +90,11 @@ def main() -> None:
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
-            raise
-        extra = "local" if sys.argv[1] in LOCAL else EXTRAS[package]
-        typer.echo(f"error: this command needs {package}: pip install 'screentest[{extra}]'", err=True)
+            traceback.print_exc()
+        else:
+            extra = "local" if sys.argv[1] in LOCAL else EXTRAS[package]
+            typer.echo(f"error: this command needs {package}: pip install 'screentest[{extra}]'", err=True)
+        sys.exit(2)
+    except Exception:  # noqa: BLE001 - a defect: Python's exit status 1 would say that pictures were rejected
+        traceback.print_exc()
         sys.exit(2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from screentest.screening.models import Verdict
@@ -36,7 +35,7 @@ def shown(record: Record) -> dict[str, Any]:
         fields |= {
             "verdict": result.verdict,
             "message": result.message,
-            str(Attribute.MEASURED): asdict(result.measured) if result.measured is not None else None,
+            str(Attribute.MEASURED): result.measured.check if result.measured is not None else None,
             "face": result.face_bbox,
             "ext": result.ext_bbox,
             "body": result.body_style,

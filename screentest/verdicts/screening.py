@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import IO, Any
 
@@ -126,7 +125,7 @@ def _print(console: Console, record: Record) -> None:
     console.print(line, soft_wrap=True)
     if verdict != Verdict.PASS:
         measured = result.measured if result is not None else None
-        figures = f": {said(asdict(measured))}" if measured else ""
+        figures = f": {said(measured.check)}" if measured else ""
         console.print(Padding(Text(f"{words.title}{figures}. {words.advice}"), (0, 0, 0, 7)))
     first = [name for name in _FIRST if name in item]
     names = [*first, *sorted(set(item) - {Attribute.VERDICT, Attribute.MEASURED, *first})]

@@ -359,6 +359,46 @@ class TestRemote:
         )
         assert (status, line["verdict"], line["status"]) == (1, "reject", 400)
 
+    @pytest.mark.parametrize(
+        "explain",
+        [
+            ["head turned"],
+            "head turned",
+            {"checks": [{"failed": True}]},
+            {"checks": {"failed": True}},
+            {"checks": [{"rule": "r", "value": 1, "limit": "...", "unit": "", "failed": True}]},
+            {"checks": [{"rule": "r", "value": "1", "limit": "at most 1", "unit": "", "failed": True}]},
+        ],
+        ids=str,
+    )
+    def test_whatever_a_server_says_that_it_measured_the_verdict_stands(
+        self, explain: Any, tmp_path: Path
+    ) -> None:
+        output = {"check_pass": False, "code": "InvalidFile.FacePose", "message": "m", "explain": explain}
+        answer = httpx.MockTransport(lambda _: httpx.Response(200, json={"output": output}))
+        out = io.StringIO()
+        given = settings(
+            self.URL, detector="http://d.example", json_lines=False, explain=True, report=tmp_path / "report"
+        )
+        assert run(given, judge=Judge(given, transport=answer), stdout=out, stderr=io.StringIO()) == 1
+        assert "head is turned" in out.getvalue()
+
+    def test_what_a_server_measured_is_said_and_stays_in_its_answer(self, tmp_path: Path) -> None:
+        check = {
+            "rule": "head turned",
+            "value": 41.2,
+            "limit": "at most 38",
+            "unit": "degrees",
+            "failed": True,
+        }
+        output = {"check_pass": False, "code": "InvalidFile.FacePose", "explain": {"checks": [check]}}
+        body = json.dumps({"output": output}).encode()
+        answer = httpx.MockTransport(lambda _: httpx.Response(200, stream=httpx.ByteStream(body)))
+        given = settings(self.URL, detector="http://d.example", junit=tmp_path / "junit.xml")
+        _, (line,), _ = checked(given, transport=answer)
+        assert line["response"] == {"output": output}, "the body to the letter"
+        assert "turned 41°, at most 38°" in (tmp_path / "junit.xml").read_text()
+
     def test_nobody_there(self) -> None:
         def dead(request: httpx.Request) -> httpx.Response:
             raise httpx.ConnectError("refused")
@@ -781,3 +821,16 @@ def test_output_that_cannot_be_written_is_no_rejection(form: list[str], tmp_path
         )
     assert done.returncode == 2
     assert "error: the output cannot be written" in done.stderr
+
+
+def test_a_defect_does_not_end_as_if_pictures_were_rejected(tmp_path: Path) -> None:
+    broken = "from screentest.checking import run; run.run = None; from screentest.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", broken, "check", "a.jpg", "--model", "emo"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr

@@ -33,7 +33,7 @@ CLAIM = {
     Attribute.IS_RETRIED,
 }
 PUBLIC = set(Attribute) - KEY - CLAIM
-"""What others than the claim rules read (docs/verdicts.md)."""
+"""What others than the claim rules read (docs/notifications.md)."""
 
 LAYER = "layers/screening/screentest/screening"
 EVENT = {"bucket", "etag", "key", "object", "sequencer", "size"}
@@ -102,6 +102,27 @@ def test_a_record_needs_no_more_than_its_key() -> None:
     assert record.ref == ObjectRef("uploads", "emo/3x4/a b.jpg", "v1")
     assert (record.screening.model, record.screening.ratio) == ("emo-detect-v1", "3:4")
     assert not record.is_decided
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"value": 50.3, "limit": "at most 25"},
+        {"rule": "head tilted", "value": 50.3, "limit": "at most 25", "of_a_later_version": 1},
+        {},
+    ],
+)
+def test_what_decided_is_never_what_makes_an_item_unreadable(stored: dict[str, Any]) -> None:
+    item = {
+        "object": "s3://uploads/emo/1x1/a.jpg",
+        "screening": "emo-detect-v1#1x1#v1",
+        "verdict": "reject",
+        "screened_at": "2026-11-21T09:55:14.002Z",
+        "measured": stored,
+    }
+    result = Record.from_item(item).result
+    assert result is not None
+    assert (result.measured.rule if result.measured else None) == stored.get("rule")
 
 
 def test_log_line_and_columns_name_attributes_of_the_record() -> None:

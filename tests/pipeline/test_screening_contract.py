@@ -151,6 +151,7 @@ def test_what_decided_is_read_where_the_answer_explains_itself() -> None:
         {"value": 1e60},
         {"rule": ["head turned"]},
         {"rule": "head\nturned"},
+        {"rule": ""},
         {"rule": "r" * 700_000},
         {"limit": "at most 1.2.3"},
         {"limit": "<b>38</b>"},

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from pydantic_core import from_json
@@ -68,6 +68,11 @@ class Measured:
     value: float
     limit: str
     unit: str = ""
+
+    @property
+    def check(self) -> dict[str, Any]:
+        """The same as a check of `output.explain`, the form that `reasons.deciding` puts into words."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,27 +286,35 @@ def _count(usage: object) -> int | None:
 _LIMIT: Final = re.compile(r"(at (most|least) |\d+(\.\d+)? to )-?\d+(\.\d+)?")
 
 
+def checks(output: object) -> list[dict[str, Any]]:
+    """The checks of an answer's `output.explain`, as far as they are of the form that our own server gives them: what
+    another one says there may be anything, and decides nothing."""
+    explain = output.get("explain") if isinstance(output, dict) else None
+    found = explain.get("checks") if isinstance(explain, dict) else None
+    return [check for check in (found if isinstance(found, list) else ()) if _is_check(check)]
+
+
+def _is_check(check: object) -> bool:
+    if not isinstance(check, dict):
+        return False
+    rule, limit, _ = texts = [check.get(name) for name in ("rule", "limit", "unit")]
+    value = check.get("value")
+    return (
+        all(isinstance(text, str) and len(text) <= LONGEST_CODE and text.isprintable() for text in texts)
+        and bool(rule)
+        and _LIMIT.fullmatch(str(limit)) is not None
+        and isinstance(check.get("failed"), bool)
+        and (value is None or _is_coordinate(value))
+    )
+
+
 def _measured(output: object, redact: Callable[[str], str]) -> Measured | None:
     """The failed check of `output.explain`; likewise."""
-    explain = output.get("explain") if isinstance(output, dict) else None
-    checks = explain.get("checks") if isinstance(explain, dict) else None
-    failed = (
-        check
-        for check in (checks if isinstance(checks, list) else ())
-        if isinstance(check, dict) and check.get("failed") is True
-    )
-    check: dict[str, Any] = next(failed, {})
-    texts = [check.get(name) for name in ("rule", "limit", "unit")]
-    words = [
-        text for text in texts if isinstance(text, str) and len(text) <= LONGEST_CODE and text.isprintable()
-    ]
-    value: Any = check.get("value")
-    if len(words) < len(texts) or not _is_coordinate(value):
+    failed = next((check for check in checks(output) if check["failed"]), None)
+    if failed is None or failed["value"] is None:
         return None
-    if not _LIMIT.fullmatch(words[1]):
-        return None
-    rule, limit, unit = map(redact, words)
-    return Measured(rule, round(value, 4), limit, unit)
+    rule, limit, unit = (redact(failed[name]) for name in ("rule", "limit", "unit"))
+    return Measured(rule, round(failed["value"], 4), limit, unit)
 
 
 def _identifier(value: object, redact: Callable[[str], str]) -> str | None:

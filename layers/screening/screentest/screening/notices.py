@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -115,7 +115,7 @@ def _email(record: Record, link: str) -> str:
     ref, screening, result = record.ref, record.screening, record.result
     assert result is not None
     reason = explain(result.code, screening.model, ratio=screening.ratio)
-    figures = f" ({_plain(deciding.said(asdict(result.measured)))})" if result.measured else ""
+    figures = f" ({_plain(deciding.said(result.measured.check))})" if result.measured else ""
     lines = [
         f"A picture {_SAID[result.verdict]}: {reason.title}{figures}.",
         "",

@@ -436,6 +436,7 @@ def _order(record: Record, ref: ObjectRef) -> ClaimState | None:
 _NAMES: Final = frozenset(map(str, Attribute))
 _REF: Final = tuple(name.name for name in fields(ObjectRef))
 _RESULT: Final = tuple(name.name for name in fields(Result))
+_MEASURED: Final = tuple(name.name for name in fields(Measured))
 _INNER: Final = frozenset(
     {
         Attribute.LEASE_UNTIL,
@@ -465,9 +466,15 @@ def _result(item: Mapping[str, Any]) -> Result | None:
         if name in known:
             known[name] = tuple(known[name])
     if Attribute.MEASURED in known:
-        known[Attribute.MEASURED] = Measured(**known[Attribute.MEASURED])
+        known[Attribute.MEASURED] = _measured(known[Attribute.MEASURED])
     known.setdefault(Attribute.SCREENED_AT, "")
     return Result(**known | {Attribute.VERDICT: verdict})
+
+
+def _measured(stored: Mapping[str, Any]) -> Measured | None:
+    """What decided; None where that cannot be told, for the verdict stands without it."""
+    known = {name: stored[name] for name in _MEASURED if name in stored}
+    return Measured(**known) if {"rule", "value", "limit"} <= known.keys() else None
 
 
 def _member(kind: Any, value: object) -> Any:

@@ -12,7 +12,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlencode
 
@@ -323,7 +323,7 @@ def _shown(record: Record, lang: str) -> dict[str, Any]:
     document = record.document()
     reason = explain(result.code, screening.model, lang, ratio=screening.ratio)
     known = {str(name): document[name] for name in SHOWN if name in document}
-    figures = {"figures": deciding.said(asdict(result.measured), lang)} if result.measured else {}
+    figures = {"figures": deciding.said(result.measured.check, lang)} if result.measured else {}
     return known | {"title": reason.title, **figures, "advice": reason.advice}
 
 
