@@ -583,6 +583,76 @@ def test_an_object_that_may_not_be_read_is_an_error_at_once_and_tried_again(
     assert cloud.tags("emo/1x1/a.jpg")["screentest"] == "pass"
 
 
+# Metadata that cannot be read, where it may add screenings ------------------------------------------------------------
+
+ADDS = {"screentest": "emo-detect-v1:3x4"}
+
+
+def test_metadata_that_may_not_be_read_is_an_error_at_once_and_tried_again(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = cloud.pipeline(ALLOW_OBJECT_ROUTES="true")
+    event = cloud.put("emo/1x1/a.jpg", Metadata=ADDS)
+    with monkeypatch.context() as patch:
+        deny(patch, "HeadObject", "403")
+        for receives in (1, 2):
+            assert pipeline(queued(event, receives=receives), Context())["batchItemFailures"]
+            (item,) = cloud.items()
+            assert (item["verdict"], item["code"]) == ("error", "AccessDenied")
+            assert cloud.tags("emo/1x1/a.jpg")["screentest"] == "error"
+            assert len(cloud.notices()) == (receives == 1)
+    assert not cloud.asked
+    assert pipeline(queued(event, receives=3), Context()) == {"batchItemFailures": []}
+    assert [item["verdict"] for item in cloud.items()] == ["pass", "pass"]
+    assert cloud.tags("emo/1x1/a.jpg")["screentest"] == "pass"
+
+
+def test_metadata_that_nobody_could_read_is_told_and_set_aside_at_once(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = cloud.put("emo/1x1/a.jpg", Metadata=ADDS)
+    deny(monkeypatch, "HeadObject", "400")
+    deny(monkeypatch, "GetObject", "InvalidRequest")
+    assert cloud.pipeline(ALLOW_OBJECT_ROUTES="true")(queued(event), Context()) == {"batchItemFailures": []}
+    (item,) = cloud.items()
+    assert (item["verdict"], item["code"]) == ("error", "ObjectEncrypted")
+    assert len(cloud.dead()) == 1
+
+
+def test_no_gate_lets_pass_what_an_object_adds_while_that_is_not_known(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.answers = lambda body: (
+        code(429, "Throttling")(body) if "3:4" in str(body) else httpx.Response(200, json=PASS)
+    )
+    pipeline = cloud.pipeline(ALLOW_OBJECT_ROUTES="true")
+    event = cloud.put("emo/1x1/a.jpg", Metadata=ADDS)
+    assert pipeline(queued(event), Context())["batchItemFailures"]
+    deny(monkeypatch, "HeadObject", "500")
+    for receives in (2, 19, 20):
+        assert pipeline(queued(event, receives=receives), Context())["batchItemFailures"], (
+            "a dead letter at last"
+        )
+        assert "screentest" not in cloud.tags("emo/1x1/a.jpg")
+
+
+def test_an_unrouted_object_whose_metadata_does_not_come_is_not_forgotten(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = cloud.put("elsewhere/a.jpg", Metadata=ADDS)
+    deny(monkeypatch, "HeadObject", "500")
+    pipeline = cloud.pipeline(ALLOW_OBJECT_ROUTES="true")
+    assert all(pipeline(queued(event, receives=r), Context())["batchItemFailures"] for r in (1, 19, 20))
+
+
+def test_a_crash_on_what_the_object_added_counts(cloud: Cloud) -> None:
+    event = cloud.put("elsewhere/a.jpg", Metadata=ADDS)
+    ref = ObjectRef("uploads", "elsewhere/a.jpg", event["s3"]["object"]["versionId"])
+    screener = cloud.pipeline(ALLOW_OBJECT_ROUTES="true").screener
+    screener.table.create(records.claimed(None, ref, Screening("emo-detect-v1", "3:4"), now=0, days=1))
+    assert screener.crash_count(ref) == 1
+
+
 def test_a_conflicting_tag_write_is_read_merged_and_written_again(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ class Attempt:
         will_be_redelivered: what is put back comes again.
         rescreen: stored verdicts to replace.
         remaining: seconds until the function is stopped.
+        unread: why the object's metadata, which may add screenings, could not be read.
         dead_letter: sends the message to the dead-letter queue now; None where there is no message.
     """
 
@@ -35,6 +36,7 @@ class Attempt:
     will_be_redelivered: bool = True
     rescreen: RescreenPolicy | None = None
     remaining: Callable[[], float] = lambda: math.inf
+    unread: ScreeningError | None = None
     dead_letter: Callable[[str], None] | None = None
 
 

@@ -138,16 +138,22 @@ class Screener:
         try:
             screenings = self.screenings(ref)
         except ScreeningError as error:
-            if not attempt.final_attempt:
+            screenings, handling = self.routes.screenings(ref.key), outcome(error)
+            is_passing = handling.retried and not handling.recorded and not attempt.final_attempt
+            if is_passing or (handling.retried and not screenings):
                 self._telemetry.failed(ref, None, error)
                 return Report(failures=(error,))
-            screenings = self.routes.screenings(ref.key)
+            attempt = replace(attempt, unread=error)
         if not screenings:
             self._telemetry.ignored(ref, "no route")
             return Report()
 
         tagging = Tagging.of(ref, self.objects, self.table, self._plan)
         steps = self._decide_all(ref, screenings, tagging, attempt)
+        if attempt.unread and not any(_is_error(result_of(step)) for step in steps):
+            # What its key is routed to is decided, and what it adds is not known: no gate is due.
+            self._telemetry.failed(ref, None, attempt.unread)
+            return self._report([self._stored(ref, step) for step in steps], attempt.unread, attempt)
         unfinished = None
         if any(isinstance(step, Failed) and isinstance(step.failure, Busy) for step in steps) or _overtaken(
             steps
@@ -184,7 +190,11 @@ class Screener:
             StoreUnavailable: the table did not answer.
         """
         worst = 0
-        for screening in self.routes.screenings(ref.key):
+        try:
+            screenings = self.screenings(ref)
+        except ScreeningError:
+            screenings = self.routes.screenings(ref.key)
+        for screening in screenings:
             record = self.table.get(records.key(ref, screening))
             if record is not None and record.crashed:
                 worst = max(worst, record.crashes + 1)
@@ -215,6 +225,8 @@ class Screener:
         screening, claim, seen = claimed.screening, claimed.claim, claimed.seen
         if attempt.final_attempt and not (claim.lease and claim.lease.answer):
             cause = seen.last_cause() if seen else Cause(NOT_ATTEMPTED, "no attempt reached the detector")
+            if attempt.unread and not seen:
+                cause = Cause(attempt.unread.code, attempt.unread.message)
             return Judged(screening, claim.decided(self._error(cause.code, cause.message)), claim)
         try:
             return self._asked(ref, claimed, tagging, attempt)
@@ -239,6 +251,8 @@ class Screener:
     def _asked(self, ref: ObjectRef, claimed: Claimed, tagging: Tagging, attempt: Attempt) -> Judged:
         claim = claimed.claim
         result = claim.lease.answer if claim.lease else None
+        if result is None and attempt.unread:
+            raise attempt.unread
         if result is None and claim.crashes >= MAX_CRASHES and not self._claims.are_doubtful:
             raise Crashed(f"the function died on each of {MAX_CRASHES} attempts at this picture")
         if result is None:
@@ -345,6 +359,10 @@ class Screener:
             failures=tuple(failure for failure in failures if failure is not None),
         )
         return replace(report, exhausted=attempt.final_attempt and report.has_error)
+
+
+def _is_error(result: Result | None) -> bool:
+    return result is not None and result.verdict is Verdict.ERROR
 
 
 def _overtaken(steps: Sequence[Progress]) -> bool:
