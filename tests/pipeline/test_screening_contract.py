@@ -101,6 +101,7 @@ PASSES: dict[str, dict[str, Any]] = {
         (EMO, {"face_bbox": [1, 2, 3, float("inf")]}),
         (EMO, {"face_bbox": [1, 2, 3, 10**60]}),
         (EMO, {"code": "C" * 700_000}),
+        (EMO, {"code": "InvalidFile.\x07"}),
         (AA, {"bodystyle": "b" * 700_000}),
         (AA, {"bodystyle": "whole"}),
         (AA, {"reason": "no human detect"}),
@@ -113,6 +114,12 @@ def test_a_pass_that_contradicts_itself_is_neither_pass_nor_reject(model: str, m
     with pytest.raises(Unavailable) as caught:
         answer(200, {"output": PASSES[model] | more, **USAGE}, model)
     assert caught.value.code == "NotUnderstood"
+
+
+def test_a_code_that_no_message_could_carry_is_none() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        answer(401, {"code": "InvalidApiKey\x00", "message": "no"}, EMO)
+    assert caught.value.code == "HTTP401"
 
 
 ANYTHING = st.recursive(

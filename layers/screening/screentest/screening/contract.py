@@ -204,7 +204,11 @@ class _Fields:
                 return None
             if not isinstance(value, str) or (longest and len(value) > longest):
                 raise ValueError(f"{name!r} is not a text of this contract")
-            return redact(value).strip()[:LONGEST_TEXT] or None
+            value = redact(value).strip()[:LONGEST_TEXT]
+            # Codes become attributes of messages, which take no control characters.
+            if longest and not value.isprintable():
+                raise ValueError(f"{name!r} is not a text of this contract")
+            return value or None
 
         def flag(name: str) -> bool | None:
             value = answer.get(name)

@@ -23,6 +23,8 @@ ScreeningError
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class ScreeningError(Exception):
     """Root of the tree.
@@ -141,6 +143,12 @@ class StoreUnavailable(ScreeningError):
     """Table, bucket or topic did not answer as they should."""
 
     code = "StoreUnavailable"
+
+    @classmethod
+    def of(cls, what: str, error: Exception) -> Self:
+        """The failure of a call to AWS: `what` went wrong, and AWS's code, or the kind of error where it gave none."""
+        response = getattr(error, "response", None) or {}
+        return cls(f"{what}: {response.get('Error', {}).get('Code') or type(error).__name__}")
 
 
 class Busy(ScreeningError):

@@ -44,5 +44,5 @@ class UploadStore:
         try:
             listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1)
         except (ClientError, BotoCoreError) as error:
-            raise StoreUnavailable(f"the bucket did not answer: {type(error).__name__}") from error
+            raise StoreUnavailable.of("the bucket did not answer", error) from error
         return any(found.get("Key") == key for found in listed.get("Contents", ()))

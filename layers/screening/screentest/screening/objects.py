@@ -124,7 +124,7 @@ def _metadata_of(answer: Any, size: int) -> ObjectMetadata:
 
 def _meaning(error: ClientError | BotoCoreError) -> ScreeningError:
     if not isinstance(error, ClientError):
-        return StoreUnavailable(f"S3 did not answer: {type(error).__name__}")
+        return StoreUnavailable.of("S3 did not answer", error)
     code = error.response["Error"]["Code"]
     if code in _GONE:
         return ObjectGone("the object is gone")
@@ -136,7 +136,7 @@ def _meaning(error: ClientError | BotoCoreError) -> ScreeningError:
     elif code in _DENIED or code.startswith("KMS."):
         found = AccessDenied(f"S3 refused {error.operation_name}: {code}")
     elif code in ("OperationAborted", "ConditionalRequestConflict"):
-        found = TagsConflict(f"S3 was busy with the same object: {code}")
+        found = TagsConflict.of("S3 was busy with the same object", error)
     else:
-        found = StoreUnavailable(f"S3 did not answer {error.operation_name}: {code}")
+        found = StoreUnavailable.of(f"S3 did not answer {error.operation_name}", error)
     return found

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LIFETIME: Final = 120
-"""Seconds: the detector's time-out and a minute. The address dies with the session that
-signed it, so it is made anew for each attempt."""
+"""Seconds; longer than we wait for a detector (25), whatever it does before its download. The address dies with the
+session that signed it, so it is made anew for each attempt."""
 
 _TYPES: Final = {
     "jpg": "image/jpeg",

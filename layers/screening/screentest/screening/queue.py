@@ -49,7 +49,7 @@ class UploadQueue:
                 QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=wait
             )
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error) from error
+            raise StoreUnavailable.of("SQS did not answer", error) from error
 
     def finish(self, receipts: Iterable[str]) -> None:
         """Delete messages now, at most ten, instead of at the end of the batch.
@@ -63,7 +63,7 @@ class UploadQueue:
         try:
             self._client().delete_message_batch(QueueUrl=self._url, Entries=entries)
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error) from error
+            raise StoreUnavailable.of("SQS did not answer", error) from error
 
     def dead_letter(self, body: str, attributes: Mapping[str, str]) -> None:
         """Put a copy of a message into the dead-letter queue.
@@ -84,9 +84,4 @@ class UploadQueue:
                 },
             )
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error) from error
-
-
-def _unavailable(error: ClientError | BotoCoreError) -> StoreUnavailable:
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-    return StoreUnavailable(f"SQS did not answer: {code}")
+            raise StoreUnavailable.of("SQS did not answer", error) from error

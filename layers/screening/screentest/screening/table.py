@@ -216,5 +216,4 @@ def _decoded(attribute: Mapping[str, Any]) -> Any:
 
 
 def _unavailable(error: ClientError | BotoCoreError) -> StoreUnavailable:
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-    return StoreUnavailable(f"the verdict table did not answer: {code}")
+    return StoreUnavailable.of("the verdict table did not answer", error)

@@ -44,5 +44,4 @@ class Topic:
                 },
             )
         except (ClientError, BotoCoreError) as error:
-            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-            raise StoreUnavailable(f"the failure topic did not take the message: {code}") from error
+            raise StoreUnavailable.of("the failure topic did not take the message", error) from error
