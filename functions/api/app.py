@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import random
-import time
 from typing import Any
 
 from snapshot_restore_py import register_after_restore, register_before_snapshot
@@ -17,6 +16,9 @@ from screentest.detection.api.fetch import HttpFetcher
 from screentest.detection.detector import Detector
 from screentest.detection.models import offered
 from screentest.detection.vision.runtime import Kernels
+from screentest.screening import bootstrap
+from screentest.screening.bearer import BearerKey
+from screentest.screening.settings import AwsSettings
 
 logger = logging.getLogger(__name__)
 logging.getLogger().setLevel(os.environ.get("LOG_LEVEL", "INFO"))
@@ -30,32 +32,7 @@ def serve(key: str | None) -> DetectionApi:
     return DetectionApi(detector.detect, HttpFetcher(), api_key=key, models=models)
 
 
-class Secret:
-    """The bearer key in Secrets Manager. Nothing of it, nor any connection, is there before the first request."""
-
-    def __init__(self, arn: str) -> None:
-        self._arn = arn
-        self.forget()
-
-    def forget(self) -> None:
-        """Drop the key and the connection."""
-        self._client: Any = None
-        self._key = ""
-        self._read_at = float("-inf")
-
-    def read(self, seconds: int) -> str:
-        """The key, not older than `seconds`."""
-        if time.monotonic() - self._read_at > seconds:
-            if self._client is None:
-                import boto3
-
-                self._client = boto3.client("secretsmanager")
-            self._key = self._client.get_secret_value(SecretId=self._arn)["SecretString"]
-            self._read_at = time.monotonic()
-        return self._key
-
-
-def build() -> tuple[UrlApi, Secret | None]:
+def build() -> UrlApi:
     """The API as the environment says.
 
     Raises:
@@ -63,14 +40,13 @@ def build() -> tuple[UrlApi, Secret | None]:
     """
     mode, arn = os.environ.get("DETECTION_API"), os.environ.get("DETECTION_API_KEY_SECRET_ARN")
     if mode == "iam":
-        return UrlApi(serve, None), None
+        return UrlApi(serve, None)
     if mode == "key" and arn:
-        secret = Secret(arn)
-        return UrlApi(serve, secret.read), secret
+        return UrlApi(serve, lambda: BearerKey(bootstrap.secret(arn, AwsSettings.read(), bootstrap.QUICK)))
     raise RuntimeError("DETECTION_API must be 'iam', or 'key' with DETECTION_API_KEY_SECRET_ARN")
 
 
-api, secret = build()
+api = build()
 
 
 @register_before_snapshot  # type: ignore[untyped-decorator, unused-ignore] # it keeps the signature
@@ -83,8 +59,6 @@ def open_networks() -> None:
 @register_after_restore  # type: ignore[untyped-decorator, unused-ignore] # it keeps the signature
 def renew() -> None:
     """What must not come out of a snapshot that many environments start from: keys, connections, random numbers."""
-    if secret:
-        secret.forget()
     api.forget()
     random.seed()
 

@@ -7,17 +7,14 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
-from botocore.config import Config
 
 from screentest.screening import bootstrap
+from screentest.screening.bearer import BearerKey
 from screentest.screening.errors import ScreeningError
 from screentest.screening.forms import UploadStore
 from screentest.screening.settings import UploadSettings
 from screentest.screening.table import VerdictTable
-from screentest.screening.uploads import BearerKey, UploadApi
-
-PATIENCE = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
-"""Of AWS, so that even when it hangs after a long poll there is time to say so within the function's time-out."""
+from screentest.screening.uploads import UploadApi
 
 settings = UploadSettings.read()
 logger = Logger(level=settings.log_level)
@@ -35,12 +32,12 @@ def failed(error: Exception) -> None:
 
 def build() -> UploadApi:
     """The API as the environment says."""
-    aws = bootstrap.Aws(settings, PATIENCE)
+    aws = bootstrap.Aws(settings, bootstrap.QUICK)
     table = VerdictTable(aws.dynamodb(), settings.verdict_table_name)
     return UploadApi(
         UploadStore(aws.s3(), table, settings.upload_bucket_name),
         settings.routes,
-        BearerKey(bootstrap.secret(settings.upload_api_key_secret_arn, settings, PATIENCE)),
+        BearerKey(bootstrap.secret(settings.upload_api_key_secret_arn, settings, bootstrap.QUICK)),
         failed=failed,
     )
 

@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 from screentest.detection.api import DetectionApi
 from screentest.detection.api.fetch import HttpFetcher
 from screentest.detection.detector import Detector
+from screentest.screening import bootstrap
+from screentest.screening.bearer import BearerKey
+from screentest.screening.errors import ScreeningError, StoreUnavailable
 
 FOLDER = Path(__file__).parents[2] / "functions" / "api"
 
@@ -36,24 +39,25 @@ url = load("url")
 
 
 class Secret:
-    """A secret that counts how often it is read, and keeps what it read as a function would."""
+    """A secret that counts how often it is read, and keeps what it read as the function does."""
 
-    def __init__(self, value: str) -> None:
-        self.value, self.reads = value, 0
-        self.ages: list[Any] = []
+    def __init__(self, value: str | None) -> None:
+        self.value, self.reads, self.now = value, 0, 0.0
         self._kept: str | None = None
 
-    def read(self, seconds: int) -> str:
-        self.ages.append(seconds)
-        if self._kept is None or seconds == url.KEY_SECONDS_REFUSED:
+    def read(self, refused: bool) -> str | None:
+        if self._kept is None or refused:
             self.reads += 1
             self._kept = self.value
         return self._kept
 
+    def key(self) -> BearerKey:
+        return BearerKey(self.read, lambda: self.now)
 
-def api(read: Any) -> Any:
+
+def api(key: Any) -> Any:
     detector = Detector()
-    return url.UrlApi(lambda key: DetectionApi(detector.detect, HttpFetcher(), api_key=key), read)
+    return url.UrlApi(lambda key: DetectionApi(detector.detect, HttpFetcher(), api_key=key), key)
 
 
 def event(
@@ -76,30 +80,30 @@ def status(result: dict[str, Any]) -> int:
 
 
 def test_only_the_right_key_opens() -> None:
-    behind = api(Secret("right").read)
+    behind = api(Secret("right").key)
     # 400: the request is read, and found to name no picture.
     assert status(behind.handle(event("right"))) == 400
     assert status(behind.handle(event("wrong"))) == 401
     assert status(behind.handle(event(None))) == 401
 
 
-@pytest.mark.parametrize("value", ["", " \n"])
-def test_an_empty_secret_opens_to_nobody(value: str) -> None:
-    with pytest.raises(url.EmptyKey):
-        api(Secret(value).read).handle(event(value))
+@pytest.mark.parametrize("value", ["", None])
+def test_an_empty_secret_opens_to_nobody(value: str | None) -> None:
+    with pytest.raises(ScreeningError, match="empty"):
+        api(Secret(value).key).handle(event(value))
 
 
 def test_a_secret_that_cannot_be_read_opens_to_nobody() -> None:
-    def refused(seconds: int) -> str:
-        raise PermissionError("AccessDenied")
+    def refused(_refused: bool) -> str:
+        raise StoreUnavailable("Secrets Manager did not answer")
 
-    with pytest.raises(PermissionError):
-        api(refused).handle(event("anything"))
+    with pytest.raises(StoreUnavailable):
+        api(lambda: BearerKey(refused)).handle(event("anything"))
 
 
 def test_a_new_key_works_at_once_and_the_old_one_no_more() -> None:
     secret = Secret("old")
-    behind = api(secret.read)
+    behind = api(secret.key)
     assert status(behind.handle(event("old"))) == 400
     secret.value = "new"
     assert status(behind.handle(event("new"))) == 400
@@ -108,20 +112,22 @@ def test_a_new_key_works_at_once_and_the_old_one_no_more() -> None:
 
 def test_strangers_do_not_make_the_secret_be_read_without_end() -> None:
     secret = Secret("right")
-    behind = api(secret.read)
-    for _ in range(5):
-        behind.handle(event("wrong"))
-    # What limits it is the age that is asked for: at most one reading in that time.
-    assert set(secret.ages) == {url.KEY_SECONDS, url.KEY_SECONDS_REFUSED}
-    assert url.KEY_SECONDS_REFUSED >= 10
+    behind = api(secret.key)
+    for looks in (2, 3):
+        for _ in range(5):
+            assert status(behind.handle(event("wrong"))) == 401
+        assert secret.reads == looks
+        secret.now += BearerKey.REFRESH
 
 
 def test_what_a_snapshot_held_is_forgotten() -> None:
     secret = Secret("right")
-    behind = api(secret.read)
+    behind = api(secret.key)
     behind.handle(event("right"))
     behind.forget()
     assert "right" not in repr(vars(behind))
+    secret.value = "new"
+    assert status(behind.handle(event("new"))) == 400
 
 
 def test_without_a_key_the_url_itself_must_check() -> None:
@@ -160,8 +166,11 @@ def test_nothing_secret_comes_out_of_a_snapshot(monkeypatch: pytest.MonkeyPatch)
         "DETECTION_API_KEY_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:k"
     )
     app = load("app")
-    app.secret._client, app.secret._key, app.secret._read_at = object(), "the key", 0.0
-    assert app.secret.read(10**9) == "the key"
+    secret = Secret("the key")
+    monkeypatch.setattr(bootstrap, "secret", lambda *_: Secret(secret.value).read)
+    assert status(app.handler(event("the key"), None)) == 400
+    secret.value = "the next one"
+    assert status(app.handler(event("the key"), None)) == 400, "as long as it is the same process"
     app.renew()
-    assert "the key" not in repr(vars(app.secret)) + repr(vars(app.api))
-    assert app.secret._client is None
+    assert status(app.handler(event("the key"), None)) == 401
+    assert status(app.handler(event("the next one"), None)) == 400

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from screentest.detection.models import BUILT_IN, ModelSpec
 from screentest.detection.pictures import MAX_FILE_BYTES
 from screentest.screening import records
+from screentest.screening.bearer import BearerKey
 from screentest.screening.contract import Measured
 from screentest.screening.errors import ScreeningError, StoreUnavailable
 from screentest.screening.models import ObjectRef, Screening, Verdict
@@ -26,7 +27,6 @@ from screentest.screening.uploads import (
     LONGEST_WAIT,
     MAX_BODY,
     TOKEN_SECONDS,
-    BearerKey,
     UploadApi,
 )
 from screentest.verdicts.writing import write_json

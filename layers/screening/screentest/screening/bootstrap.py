@@ -39,8 +39,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+QUICK: Final = Config(
+    connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2}
+)
+"""Patience with AWS while a caller waits: even when it hangs there is time to say so within the function's time-out."""
+
 UNREADABLE_SECRET: Final = "SecretUnreadable"  # noqa: S105 - a code
-"""The secret with the detector's key is missing, refused, or cannot be decrypted."""
+"""The secret with a key is missing, refused, or cannot be decrypted."""
 
 
 def s3_config(endpoint_url: str | None) -> Config:

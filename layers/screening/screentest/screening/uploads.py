@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlencode
 
+from screentest.screening.bearer import BearerKey
 from screentest.screening.choices import Choice, offered
 from screentest.screening.errors import ScreeningError
 from screentest.screening.families import family_of
@@ -97,57 +98,6 @@ class Answer:
     headers: Mapping[str, str]
 
 
-class BearerKey:
-    """The key that requests carry, read where it is kept.
-
-    Args:
-        read: the key, or None where there is none; whether to read it anew, past any cache. Raises `ScreeningError`.
-        clock: seconds.
-    """
-
-    REFRESH: Final = 15.0
-    """Seconds between two fresh looks because of a wrong key: strangers cannot make us read the secret more often."""
-
-    def __init__(
-        self, read: Callable[[bool], str | None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._read, self._clock = read, clock
-        self._refreshed = float("-inf")
-
-    def current(self) -> bytes:
-        """The key.
-
-        Raises:
-            ScreeningError: it cannot be read, or is empty: then no request is accepted.
-        """
-        key = self._read(False)
-        if not key and self._may_refresh():  # it may have been filled since
-            key = self._read(True)
-        return self._encoded(key)
-
-    def accepts(self, check: Callable[[bytes], bool]) -> bool:
-        """Whether `check` is true of the key; asked of a fresh one before the answer is no.
-
-        Raises:
-            ScreeningError: as `current`.
-        """
-        return check(self.current()) or (self._may_refresh() and check(self._encoded(self._read(True))))
-
-    def _may_refresh(self) -> bool:
-        if self._clock() - self._refreshed < self.REFRESH:
-            return False
-        self._refreshed = self._clock()
-        return True
-
-    @staticmethod
-    def _encoded(key: str | None) -> bytes:
-        if not key:
-            raise ScreeningError(
-                "the secret of the upload API's key is empty: put a key into it", code="EmptyKey"
-            )
-        return key.encode()
-
-
 class UploadApi:
     """Answers the events of a function URL. Safe to call from one thread at a time.
 
@@ -215,8 +165,7 @@ class UploadApi:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not given.strip():
             raise Refused(401, "InvalidApiKey", "No API-key provided.", WWW_Authenticate="Bearer")
-        offered_key = given.strip().encode()
-        if not self._key.accepts(lambda key: hmac.compare_digest(key, offered_key)):
+        if not self._key.accepts(lambda key: _is_same(key, given.strip())):
             raise Refused(401, "InvalidApiKey", "Invalid API-key provided.", WWW_Authenticate="Bearer")
 
     def _form(self, body: Mapping[str, Any]) -> Answer:
@@ -291,15 +240,19 @@ class UploadApi:
     def _check_token(self, key: str, expires: str, token: str) -> None:
         if not expires.isdecimal() or len(expires) > 12 or int(expires) <= self._clock():
             raise Refused(401, "InvalidToken", "The token has expired.")
-        given = token.encode("utf-8", "replace")
-        if not self._key.accepts(lambda k: hmac.compare_digest(_token(k, key, int(expires)).encode(), given)):
+        if not self._key.accepts(lambda secret: _is_same(_token(secret, key, int(expires)), token)):
             raise Refused(401, "InvalidToken", "The token is not one for this key.")
 
 
-def _token(secret: bytes, key: str, expires: int) -> str:
+def _is_same(secret: str, given: str) -> bool:
+    """In the same time, whatever a caller gives."""
+    return hmac.compare_digest(secret.encode(), given.encode("utf-8", "replace"))
+
+
+def _token(secret: str, key: str, expires: int) -> str:
     """Proof that the form for `key` was ours."""
     message = f"screentest verdicts\n{expires}\n{key}".encode("utf-8", "replace")
-    digest = hmac.digest(secret, message, hashlib.sha256)
+    digest = hmac.digest(secret.encode(), message, hashlib.sha256)
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
