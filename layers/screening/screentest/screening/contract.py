@@ -204,11 +204,7 @@ class _Fields:
                 return None
             if not isinstance(value, str) or (longest and len(value) > longest):
                 raise ValueError(f"{name!r} is not a text of this contract")
-            value = redact(value).strip()[:LONGEST_TEXT]
-            # Codes become attributes of messages, which take no control characters.
-            if longest and not value.isprintable():
-                raise ValueError(f"{name!r} is not a text of this contract")
-            return value or None
+            return redact(value).strip()[:LONGEST_TEXT] or None
 
         def flag(name: str) -> bool | None:
             value = answer.get(name)
@@ -228,6 +224,9 @@ class _Fields:
         self.flags = {name: said for name in ("check_pass", "pass") if (said := flag(name)) is not None}
         self.humanoid = flag("humanoid")
         self.code = text("code", LONGEST_CODE)
+        # It becomes an attribute of messages, which take no control characters.
+        if self.code and not self.code.isprintable():
+            raise ValueError("'code' is not a text of this contract")
         self.message, self.reason = text("message"), text("reason")
         self.body_style = text("bodystyle", LONGEST_CODE)
         self._boxes = {name: box(name) for name in ("face_bbox", "ext_bbox", "bbox_face", "ext_bbox_face")}
