@@ -1,5 +1,5 @@
 (async () => {
-  const { element, overlay, corners, deciding, measurements, facts, translator, preferred, label, switchTheme, options } = Screentest;
+  const { element, overlay, corners, screeningName, deciding, measurements, facts, translator, preferred, label, switchTheme, options } = Screentest;
   const POLL = 700; // milliseconds between looks at a screening that is on its way
   const TIMEOUT = 30000; // milliseconds for an answer; the first measurement loads the networks
   const LIST = 2500; // milliseconds between looks at the list
@@ -30,10 +30,9 @@
 
   // --- what to screen for
 
-  const modelKey = ({ model, ratio }) => (model.startsWith("emo-") && ratio ? `${model} ${ratio}` : model);
-  const choiceName = (choice) => choice.screenings.map((screening) => word(modelKey(screening))).join(" + ");
+  const choiceName = (choice) => choice.screenings.map((screening) => word(screeningName(screening))).join(" + ");
   const choiceHint = (choice) => {
-    const hints = choice.screenings.map((screening) => settings.words[lang][`${modelKey(screening)} hint`]).filter(Boolean);
+    const hints = choice.screenings.map((screening) => settings.words[lang][`${screeningName(screening)} hint`]).filter(Boolean);
     return hints.length ? hints.join(" + ") : choice.prefix;
   };
   const chosen = () => Number(new FormData(byId("upload")).get("choice") || 0);
@@ -188,7 +187,7 @@
   // --- the result
 
   const chip = (item) => element("span", { class: `verdict ${item.verdict}`, "data-verdict": item.verdict }, word(item.verdict));
-  const nameOf = (item) => word(modelKey(item));
+  const nameOf = (item) => word(screeningName(item));
   // What decided: as recorded, else as measured here where that is what the verdict says.
   const decidedBy = (item, checks) =>
     item.measured ? deciding([{ ...item.measured, failed: true }], word())
@@ -327,8 +326,7 @@
   let listed = [];
   let drawn = "";
   const filters = byId("filters");
-  const group = (item) => (item.ratio && item.model.startsWith("emo-") ? `${item.model} ${item.ratio}` : item.model);
-  const identity = (item) => [item.key, item.version, group(item)].join("\n");
+  const identity = (item) => [item.key, item.version, screeningName(item)].join("\n");
 
   const row = (item) => {
     const frame = element("span", { class: "picture" });
@@ -339,7 +337,7 @@
     const button = element("button", { type: "button", class: "entry", "data-id": identity(item) }, frame,
       element("span", { class: "words" },
         element("strong", {}, decidedBy(item) || item.words[lang][0]),
-        element("span", { class: "facts" }, [decidedBy(item) && item.words[lang][0], group(item), item.code, item.ms !== undefined && `${Math.round(item.ms)} ms`].filter(Boolean).join(" · ")),
+        element("span", { class: "facts" }, [decidedBy(item) && item.words[lang][0], screeningName(item), item.code, item.ms !== undefined && `${Math.round(item.ms)} ms`].filter(Boolean).join(" · ")),
         element("span", { class: "name mono" }, element("bdi", { dir: "ltr" }, item.key))),
       chip(item));
     button.addEventListener("click", () => look(item));
@@ -352,7 +350,7 @@
     const text = data.get("text").trim().toLowerCase();
     const shown = listed.filter((item) =>
       verdicts.has(item.verdict) &&
-      (!data.get("model") || group(item) === data.get("model")) &&
+      (!data.get("model") || screeningName(item) === data.get("model")) &&
       (!data.get("code") || item.code === data.get("code")) &&
       (!text || item.key.toLowerCase().includes(text)));
     const now = JSON.stringify([lang, shown.map((item) => [identity(item), item.verdict, item.code, item.at])]);
@@ -370,7 +368,7 @@
     for (const box of filters.elements.verdict) {
       box.nextElementSibling.textContent = `${word(box.value)} ${listed.filter((item) => item.verdict === box.value).length}`;
     }
-    options(filters.elements.model, word("all-models"), listed.map(group));
+    options(filters.elements.model, word("all-models"), listed.map(screeningName));
     options(filters.elements.code, word("all-codes"), listed.map((item) => item.code));
   };
   const refresh = async () => {

@@ -65,6 +65,8 @@ const Screentest = (() => {
     return svg;
   };
 
+  const screeningName = ({ model, ratio }) => (ratio ? `${model} ${ratio}` : model);
+
   const row = ([name, value]) =>
     value === undefined || value === null ? null
       : element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, String(value)));
@@ -172,5 +174,5 @@ const Screentest = (() => {
     if (counts.has(chosen)) select.value = chosen;
   };
 
-  return { element, shape, overlay, corners, measurements, deciding, facts, translator, preferred, label, switchTheme, options };
+  return { element, shape, overlay, corners, screeningName, measurements, deciding, facts, translator, preferred, label, switchTheme, options };
 })();

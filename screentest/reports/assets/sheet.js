@@ -1,5 +1,5 @@
 (() => {
-  const { element, shape, deciding, overlay, corners, measurements, facts, translator, preferred, label, switchTheme, options } = Screentest;
+  const { element, shape, deciding, overlay, corners, screeningName, measurements, facts, translator, preferred, label, switchTheme, options } = Screentest;
   const PAGE = 60; // cards added at a time
   const MANY = 240; // cards that a browser draws at once without effort
   const byId = (id) => document.getElementById(id);
@@ -162,7 +162,7 @@
 
   entries.forEach((entry, index) => {
     entry.index = index;
-    entry.group = entry.ratio ? `${entry.model} ${entry.ratio}` : entry.model;
+    entry.group = screeningName(entry);
   });
   byId("surprises").hidden = !entries.some((entry) => entry.expected !== undefined);
   document.addEventListener("keydown", (event) => {
