@@ -15,6 +15,7 @@ import httpx
 from botocore.exceptions import ClientError
 
 from screentest.aws import Access, AwsError, as_aws_errors, cors_rules, error_code
+from screentest.backfill.batch_operations import RESERVED
 from screentest.screening import table as verdict_table
 from screentest.screening.errors import SettingsError
 from screentest.screening.records import INDEX, PENDING_INDEX
@@ -332,6 +333,10 @@ def concurrency(deployed: DeployedStack) -> Iterator[Finding]:
         )
         wanted = int(deployed.parameter(parameter, "2"))
         lift = f"aws lambda delete-function-concurrency --function-name {name}"
+        if function_ == "BackfillFunctionName":
+            # Or the next reservation by hand would be taken for one of ours, and lifted with a job.
+            arn = deployed.stack.output("BackfillFunctionArn")
+            lift += f"; aws lambda untag-resource --resource {arn} --tag-keys {RESERVED}"
         if reserved is None:
             yield Finding("concurrency", State.OK, f"{name}: none reserved, {wanted} at a time")
         elif reserved == 0:

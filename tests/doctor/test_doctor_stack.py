@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from template.cloudformation import complete
 from typer.testing import CliRunner, Result
 
+from screentest.backfill.batch_operations import RESERVED
 from screentest.cli import app
 from screentest.stack import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
 
@@ -132,6 +134,23 @@ def test_reserved_concurrency_that_stops_or_slows_a_function_is_found(stack: Loc
             assert result.exit_code == (1 if state == "failed" else 0)
     finally:
         functions.delete_function_concurrency(FunctionName=name)
+
+
+def test_what_lifts_a_reservation_takes_the_mark_of_a_job_along(stack: LocalStack) -> None:
+    functions = stack.client("lambda")
+    name, arn = stack.outputs["BackfillFunctionName"], stack.outputs["BackfillFunctionArn"]
+    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    functions.tag_resource(Resource=arn, Tags={RESERVED: "screentest backfill"})
+    try:
+        lines = [json.loads(line) for line in doctor(stack, "--json").stdout.splitlines()]
+        (advice,) = (line["advice"] for line in lines if line["check"] == "concurrency" and line["advice"])
+        lift, untag = (shlex.split(command) for command in advice.split("; "))
+        assert lift[:3] == ["aws", "lambda", "delete-function-concurrency"]
+        assert lift[lift.index("--function-name") + 1] == name
+        assert untag == ["aws", "lambda", "untag-resource", "--resource", arn, "--tag-keys", RESERVED]
+    finally:
+        functions.delete_function_concurrency(FunctionName=name)
+        functions.untag_resource(Resource=arn, TagKeys=[RESERVED])
 
 
 def test_a_setting_that_the_function_cannot_read_is_found(stack: LocalStack) -> None:
