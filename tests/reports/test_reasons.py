@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from screentest import detection
 from screentest.screening import errors
+from screentest.screening.families import FAMILIES
 from screentest.screening.reasons import LANGUAGES, _words, explain
 
 MODELS = (
@@ -164,3 +166,10 @@ def test_any_code_and_model_gets_words(code: str, model: str, lang: str, ratio: 
     reason = explain(code, model, lang, ratio=ratio)
     assert reason.title
     assert reason.advice
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_size_that_is_advised_is_one_that_every_model_takes(lang: str) -> None:
+    smallest = min(family.megabytes for family in FAMILIES.values())
+    for model in MODELS:
+        assert re.findall(r"(\d+) MB", explain("InvalidFile.Size", model, lang).advice) == [str(smallest)]

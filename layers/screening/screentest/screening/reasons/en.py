@@ -61,8 +61,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "InvalidFile.Size": (
         "The file is too large",
-        "Save the picture as a JPEG with a little less quality or fewer pixels, under 5 MB for "
-        "AnimateAnyone and under 10 MB for the others.",
+        "Save the picture as a JPEG with a little less quality or fewer pixels: under 10 MB every model here takes it.",
     ),
     "InvalidFile.AspectRatio": (
         "The picture is too long and narrow",

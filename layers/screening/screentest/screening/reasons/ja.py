@@ -58,8 +58,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "InvalidFile.Size": (
         "ファイルが大きすぎます",
-        "画質やピクセル数を少し下げて JPEG で保存してください。AnimateAnyone は 5 MB 未満、ほかのモデルは "
-        "10 MB 未満です。",
+        "画質やピクセル数を少し下げて JPEG で保存してください。10 MB 未満なら、ここのどのモデルでも使えます。",
     ),
     "InvalidFile.AspectRatio": (
         "画像が細長すぎます",

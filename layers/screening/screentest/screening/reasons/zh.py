@@ -55,7 +55,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "InvalidFile.Size": (
         "文件太大",
-        "请另存为 JPEG，适当降低质量或像素：AnimateAnyone 要求小于 5 MB，其他模型小于 10 MB。",
+        "请另存为 JPEG，适当降低质量或像素：小于 10 MB 的图片，这里的各个模型都能接受。",
     ),
     "InvalidFile.AspectRatio": (
         "图片过于狭长",
