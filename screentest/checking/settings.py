@@ -54,7 +54,7 @@ class CheckSettings:
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             help="Picture files, folders of them, URLs, s3://BUCKET/KEY, or - for standard input.",
         ),
     ]

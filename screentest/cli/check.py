@@ -12,11 +12,11 @@ app = typer.Typer(add_completion=False)
 EXAMPLES = """
 Examples:
 
-  screentest check photo.jpg --model emo                   one picture, in words
+  screentest check photo.jpg --model emo                  one picture
 
-  screentest check photos/ --model emoji --report sheet    a folder, and a sheet to look at
+  screentest check photos/ --model emoji --report sheet   a folder, on a sheet
 
-  screentest check photos/ --model emo --json > lines      for a program
+  screentest check photos/ --model emo --json > lines     for a program
 
   curl -s https://example.com/a.jpg | screentest check - --model emo
 

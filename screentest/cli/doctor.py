@@ -14,13 +14,13 @@ app = typer.Typer(add_completion=False)
 EXAMPLES = """
 Examples:
 
-  screentest doctor                                         the stack named screentest
+  screentest doctor                                 the stack named screentest
 
-  screentest doctor --stack-name portraits --json           one line of JSON a finding
+  screentest doctor --stack-name portraits --json   one line of JSON a finding
 
-  screentest doctor --enable-eventbridge                    for an existing bucket: shows its plan, and asks
+  screentest doctor --enable-eventbridge            for a bucket of yours
 
-  screentest doctor --gates --sample 1000                   do tags say what the table says? all without --sample
+  screentest doctor --gates --sample 1000           do tags and table agree?
 
 Exit status: 0 all is well (warnings allowed), 1 something has failed, 2 something could not be looked at.
 """

@@ -26,13 +26,13 @@ app = typer.Typer(add_completion=False)
 EXAMPLES = """
 Examples:
 
-  screentest report                                         the newest 1,000
+  screentest report                                       the newest 1,000
 
-  screentest report --verdict reject --since 2026-11-20     rejects since that day
+  screentest report --verdict reject --since 2026-11-20   since that day
 
   screentest report s3://portraits/emo/ --limit 0 --lang ja --out emo.html
 
-  screentest report --endpoint-url http://127.0.0.1:4566    of the local stack (make up)
+  screentest report --endpoint-url http://127.0.0.1:4566  of make up's stack
 
 The pictures are inside the file: whoever gets it can see them.
 

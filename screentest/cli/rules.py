@@ -19,11 +19,11 @@ Examples:
 
   screentest rules                           every rule, as it usually is
 
-  screentest rules --model emoji             those of Emoji, in the order in which it applies them
+  screentest rules --model emoji             those of Emoji, in its order
 
-  screentest rules --profile my.toml         those of a profile, and what it cannot see
+  screentest rules --profile my.toml         a profile's, and what is not seen
 
-  screentest rules --schema > profile.json   the JSON schema of profiles, for an editor
+  screentest rules --schema > profile.json   for an editor of profiles
 
 Exit status: 0 listed, 2 no such model, ratio or profile.
 """
@@ -48,6 +48,9 @@ def rules(
     from screentest.detection.rules.catalogue import RULES
 
     unseen: list[str] = []
+    if (ratio and not model) or (model and profile):
+        typer.echo("error: --ratio goes with --model, and --model or --profile goes alone", err=True)
+        raise typer.Exit(FAILED)
     try:
         if schema:
             from screentest.detection import profiles

@@ -14,11 +14,13 @@ app = typer.Typer(add_completion=False)
 EXAMPLES = """
 Examples:
 
-  screentest screen s3://portraits/emo/1x1/ann.jpg          judged now, or its verdict as it stands
+  screentest screen s3://portraits/emo/1x1/ann.jpg          in words
 
-  screentest screen s3://portraits/emo/1x1/ann.jpg --json   the item of the table, one line a screening
+  screentest screen s3://portraits/emo/1x1/ann.jpg --json   items of the table
 
-A verdict that stands is not made anew: screentest backfill --only outdated,error does that.
+A verdict that stands is printed, not made anew. For that:
+
+  screentest backfill s3://portraits/emo/1x1/ann.jpg --only outdated
 
 Exit status: 0 all pass, 1 some rejected, 2 it could not be judged.
 """

@@ -35,13 +35,13 @@ Examples:
 
   screentest verdicts                                       the newest
 
-  screentest verdicts s3://portraits/emo/1x1/ann.jpg        one object, all its screenings
+  screentest verdicts s3://portraits/emo/1x1/ann.jpg        one object
 
   screentest verdicts --verdict reject --since 2026-11-20   by the index
 
   screentest verdicts --code InvalidFile.NoHuman --format csv > no-human.csv
 
-  screentest verdicts s3://portraits/emo/ --json            reads the whole table, and says so
+  screentest verdicts s3://portraits/emo/ --json            reads it all
 
 Exit status: 0 answered (even with nothing found), 2 it could not be answered.
 """

@@ -162,6 +162,8 @@ def test_rules_are_listed() -> None:
     tavus = runner.invoke(app, ["rules", "--profile", "tavus-image"])
     assert "not measured: clear glasses" in tavus.output
     assert json.loads(runner.invoke(app, ["rules", "--schema"]).stdout)["title"] == "Screentest profile"
+    for unclear in (["--ratio", "3:4"], ["--model", "emo", "--profile", "tavus-image"]):
+        assert runner.invoke(app, ["rules", *unclear]).exit_code == 2
     wrong = runner.invoke(app, ["rules", "--model", "emo-detect-v9"])
     assert (wrong.exit_code, "unknown model" in wrong.output) == (2, True)
 
