@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -38,7 +39,8 @@ RUN_BY = {
     "docs/detection-api.md": "tests/api/test_api_transcripts.py",
     "docs/profiles.md": "tests/detection/test_profiles.py",
 }
-# What the commands of a block need that a test has not got. The rest of the marker says what.
+# What the commands of a block need that a test has not got. The rest of the marker says what. Those that other tests
+# try have `<!-- tried by PATH -->` before them, which readers do not see.
 UNTRIED = re.compile(r"^# (needs AWS|needs Docker|takes long)")
 # Long-running targets, and what tries them instead.
 TARGETS = {
@@ -66,14 +68,17 @@ class Block:
     document: str
     language: str
     text: str
+    tried_by: str = ""
 
 
 @cache
 def blocks(document: str) -> list[Block]:
     text = (REPOSITORY / document).read_text(encoding="utf-8")
     return [
-        Block(document, kind, body)
-        for kind, body in re.findall(r"^```(\S*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        Block(document, kind, body, tried_by)
+        for tried_by, kind, body in re.findall(
+            r"^(?:<!-- tried by (\S+) -->\n)?```(\S*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
+        )
     ]
 
 
@@ -135,7 +140,19 @@ def parts(block: Block) -> tuple[list[str], str]:
 
 
 def shell(document: str) -> list[Block]:
-    return [b for b in blocks(document) if b.language in ("sh", "console") and not UNTRIED.match(b.text)]
+    return [
+        b
+        for b in blocks(document)
+        if b.language in ("sh", "console") and not b.tried_by and not UNTRIED.match(b.text)
+    ]
+
+
+@pytest.mark.parametrize("document", NAMES)
+def test_what_other_tests_try_names_them(document: str) -> None:
+    text = (REPOSITORY / document).read_text(encoding="utf-8")
+    tried = [block.tried_by for block in blocks(document) if block.tried_by]
+    assert len(tried) == text.count("<!-- tried by"), "each stands before a block"
+    assert all((REPOSITORY / path).exists() for path in tried)
 
 
 @pytest.mark.parametrize("document", NAMES)
@@ -347,3 +364,28 @@ def test_every_command_has_help_with_its_exit_status() -> None:
         assert command is not None
         assert command.help, name
         assert "Exit status: 0" in str(command.epilog), name
+
+
+EXAMPLES = [
+    (name, line)
+    for name in COMMANDS
+    for line in str(LazyGroup(name="screentest").get_command(None, name).epilog).splitlines()
+    if "screentest " in line and line.startswith("  ")
+]
+
+
+@pytest.mark.parametrize(("name", "line"), EXAMPLES, ids=[line.strip() for _, line in EXAMPLES])
+def test_examples_of_the_help_fit_and_are_understood(name: str, line: str) -> None:
+    assert len(line) <= 78, "80 columns, and the frame of the help"
+    command, *arguments = shlex.split(re.split(r"\s{2,}| > ", line.rpartition("screentest ")[2])[0])
+    called = LazyGroup(name="screentest").get_command(None, command)
+    called.make_context(command, arguments)
+
+
+@pytest.mark.parametrize("package", ["layers/screening/screentest/screening", "screentest"])
+def test_every_module_is_in_the_architecture(package: str) -> None:
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    modules = {path.stem for path in (REPOSITORY / package).glob("*.py")} - {"__init__", "__main__"}
+    packages = {path.parent.name for path in (REPOSITORY / package).glob("*/__init__.py")}
+    for name in modules | packages:
+        assert re.search(rf"`{name}/?`", text), name
