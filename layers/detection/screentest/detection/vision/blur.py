@@ -6,6 +6,7 @@ Sharp faces were shrunk, enlarged, defocused, shaken, denoised and compressed by
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -20,41 +21,51 @@ _FLOOR = 0.25
 """Of 255: below, differences are rounding."""
 
 
-def _averaged(values: Array, size: int) -> Array:
-    """Means of `size` x `size` values, where all of them are inside."""
-    sums = np.cumsum(np.pad(values, ((1, 0), (0, 0))), 0, dtype=np.float64)
-    rows = (sums[size:] - sums[:-size]) / size
-    sums = np.cumsum(np.pad(rows, ((0, 0), (1, 0))), 1)
-    return np.asarray((sums[:, size:] - sums[:, :-size]) / size, np.float32)
+def _differences(face: Array) -> dict[tuple[int, int, int], Array]:
+    """By octave, axis and order: how large first and second differences are between means of as many values a side."""
+    out: dict[tuple[int, int, int], Array] = {}
+    means, size = face, 1
+    for octave in _OCTAVES:
+        if octave > size:
+            means = means[size:] + means[:-size]
+            means = np.float32(0.25) * (means[:, size:] + means[:, :-size])
+            size = octave
+        for axis, values in enumerate((means, means.T)):
+            first = values[octave:] - values[:-octave]
+            second = first[octave:] - first[:-octave]
+            for order, difference in enumerate((first, second), 1):
+                out[octave, axis, order] = np.abs(difference if axis == 0 else difference.T)
+    return out
 
 
-def _quantiles(values: Array) -> npt.NDArray[np.float64]:
-    """At `_SHARES`, to the bit as `np.quantile` has them, which takes twice as long and imports `numpy.ma`."""
-    ordered = np.sort(values, axis=None)
-    at = _SHARES * (ordered.size - 1)
+@cache
+def _between(count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """Which of `count` values in order lie below and above `_SHARES`, and how far in between these are."""
+    at = _SHARES * (count - 1)
     below = at.astype(np.intp)
-    low, high, part = ordered[below], ordered[np.minimum(below + 1, ordered.size - 1)], at - below
-    step = high - low
-    return np.where(part < 0.5, low + step * part, high - step * (1 - part))
+    return np.stack([below, np.minimum(below + 1, count - 1)]), at - below
 
 
 def edges(face: Array) -> Array:
     """Of a levelled face, luma `(128, 128)`: logarithms of how large first and second differences are at each octave
     against those at the coarsest, by place and axis, `(150,)`."""
-    out: list[npt.NDArray[np.float64]] = []
+    differences = _differences(face)
+    ends, parts = [], []
     for top, bottom, left, right in _PLACES:
         for axis in (0, 1):
-            part = face[top:bottom, left:right] if axis == 0 else face[top:bottom, left:right].T
-            sizes: list[npt.NDArray[np.float64]] = []
             for octave in _OCTAVES:
-                y = _averaged(part, octave)
-                first = np.abs(y[octave:] - y[:-octave])
-                second = np.abs(y[2 * octave :] - 2 * y[octave:-octave] + y[: -2 * octave])
-                sizes += [_quantiles(first), _quantiles(second)]
-            logarithms = np.log(np.concatenate(sizes) + _FLOOR)
-            coarsest = logarithms[-5:-4]
-            out += [logarithms - coarsest, coarsest]
-    return np.concatenate(out).astype(np.float32)
+                for order in (1, 2):
+                    lost = [octave - 1, octave - 1]
+                    lost[axis] += order * octave
+                    part = differences[octave, axis, order][top : bottom - lost[0], left : right - lost[1]]
+                    index, between = _between(part.size)
+                    ends.append(np.sort(part, axis=None)[index])
+                    parts.append(between)
+    low, high = np.stack(ends, axis=1).astype(np.float64)
+    sizes = low + (high - low) * np.stack(parts)
+    logarithms = np.log(sizes.reshape(2 * len(_PLACES), -1) + _FLOOR)
+    coarsest = logarithms[:, -5:-4]
+    return np.concatenate([logarithms - coarsest, coarsest], 1).ravel().astype(np.float32)
 
 
 class BlurNet:

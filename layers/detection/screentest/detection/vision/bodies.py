@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from screentest.detection.vision.crops import Points, fitted
-from screentest.detection.vision.runtime import Array, Network
+from screentest.detection.vision.movenet import MoveNet
+from screentest.detection.vision.runtime import Array
 from screentest.detection.vision.ssd import overlap
 
 NOSE, LEFT_EYE, RIGHT_EYE, LEFT_EAR, RIGHT_EAR = range(5)
@@ -22,6 +23,8 @@ LEFT_HIP, RIGHT_HIP, LEFT_KNEE, RIGHT_KNEE, LEFT_ANKLE, RIGHT_ANKLE = range(11, 
 
 _SIZE = 256
 _CELL = 32
+_MAP_CELL = 4
+"""Pixels a cell: of the backbone's last map, which the sides are multiples of, and of the maps of persons."""
 _SAME = 0.6
 """Boxes that overlap by more are one person seen twice."""
 
@@ -66,30 +69,24 @@ class BodyDetector:
     """The network."""
 
     def __init__(self) -> None:
-        self._network = Network("movenet_multipose_fitted.tflite", shaped=False)
+        self._network = MoveNet()
 
     def open(self) -> None:
         """Get ready for a square picture now instead of with the first one."""
-        self._network.fit((1, _SIZE, _SIZE, 3))
+        self._network.fit(_SIZE, _SIZE)
 
     def __call__(self, image: Image.Image, min_score: float) -> Scene:
         """The scene, with persons of score `min_score` or more."""
         pixels, cells = fitted(image, _SIZE, _CELL)
-        self._network.fit((1, *pixels.shape))
-        rows, mean, maximum = self._network.run(
-            (pixels[None].astype(np.int32), np.array(cells, np.int32)), 0, 1, 2
-        )
-        # Key points come in parts of the padded sides.
-        step = max(image.size) / _SIZE
-        scale = np.array([pixels.shape[1] * step, pixels.shape[0] * step], np.float32)
+        found, features = self._network(pixels, cells, min_score)
+        step = np.float32(_MAP_CELL * max(image.size) / _SIZE)
         people: list[Person] = []
-        for row in sorted(rows[0], key=lambda r: -float(r[55])):
-            if row[55] < min_score:
+        for i in np.argsort(-found.scores):
+            if found.scores[i] < min_score:
                 break
-            corners = row[[52, 51, 54, 53]].reshape(2, 2) * scale
-            box = (float(corners[0, 0]), float(corners[0, 1]), float(corners[1, 0]), float(corners[1, 1]))
-            if any(overlap(box, other.box) > _SAME for other in people):
-                continue
-            marks = row[:51].reshape(17, 3)
-            people.append(Person(box, float(row[55]), marks[:, [1, 0]] * scale, marks[:, 2].copy()))
-        return Scene(people, np.concatenate([mean[0], maximum[0]]))
+            y1, x1, y2, x2 = (found.boxes[i] * step).tolist()
+            box = (x1, y1, x2, y2)
+            if all(overlap(box, other.box) <= _SAME for other in people):
+                points = found.points[i, :, ::-1] * step
+                people.append(Person(box, float(found.scores[i]), points, found.point_scores[i]))
+        return Scene(people, features)
