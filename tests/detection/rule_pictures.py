@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from screentest.demo import pictures
-from screentest.detection.models import ANIMATE_ANYONE, EMO, EMOJI, LIVEPORTRAIT, ModelSpec
+from screentest.detection.models import ANIMATE_ANYONE, EMO, EMOJI, LIVEPORTRAIT, WAN_S2V, ModelSpec
 from screentest.detection.vision.mesh import FaceMesh
 from screentest.detection.vision.networks import Networks
 
@@ -178,7 +178,8 @@ def shouting() -> Image.Image:
 
 PICTURES: dict[str, tuple[Callable[[], Image.Image], ModelSpec, str]] = {
     "nobody": (pictures.cat, EMO, "1:1"),
-    "several people": (pictures.two_people, EMO, "1:1"),
+    "another person": (pictures.two_people, EMO, "1:1"),
+    "several people": (pictures.two_people, WAN_S2V, "1:1"),
     "face too small": (pictures.far_away, EMO, "1:1"),
     "face too large": (lambda: bust().crop((150, 90, 520, 560)).resize((600, 762)), EMO, "1:1"),
     "too dark": (pictures.too_dark, EMO, "1:1"),
@@ -223,5 +224,5 @@ PICTURES: dict[str, tuple[Callable[[], Image.Image], ModelSpec, str]] = {
 }
 """By rule: what makes the picture, and the detector and ratio that see it."""
 
-IMPLIED = {"chest crop": {"hips outside"}}
+IMPLIED = {"another person": {"several people"}, "chest crop": {"hips outside"}}
 """Rules that fail wherever another does, after it."""

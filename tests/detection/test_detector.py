@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -78,9 +79,9 @@ def test_a_rejection_explains_itself(detector: Detector) -> None:
         ("emo-detect-v1", (400, 7001), False),
         ("emoji-detect-v1", (400, 7001), False),
         ("emoji-detect-v1", (399, 498), False),
-        ("animate-anyone-detect-gen2", (224, 600), False),
+        ("animate-anyone-detect-gen2", (223, 600), False),
         ("animate-anyone-detect-gen2", (225, 600), True),
-        ("animate-anyone-detect-gen2", (600, 4096), False),
+        ("animate-anyone-detect-gen2", (600, 4097), False),
         ("animate-anyone-detect-gen2", (600, 4095), True),
         ("liveportrait-detect", (300, 398), True),
         ("liveportrait-detect", (2048, 4096), True),
@@ -139,6 +140,24 @@ def test_emoji_names_a_deeper_fault_than_a_small_picture(detector: Detector) -> 
     small = pictures.two_people().resize((500, 331))
     assert detector.detect(pictures.jpeg(small), "emoji-detect-v1").code is Code.MULTI_HUMAN
     assert detector.detect(pictures.jpeg(small), "emo-detect-v1").code is Code.RESOLUTION
+
+
+@pytest.mark.parametrize(
+    ("make", "long", "code"),
+    [
+        (pictures.two_people, 4096, Code.CONTENT),
+        (pictures.two_people, 4097, Code.RESOLUTION),
+        (pictures.waist_up, 4096, Code.RESOLUTION),
+        (pictures.waist_up, 4095, None),
+    ],
+)
+def test_animate_anyone_names_a_deeper_fault_at_a_size_that_its_documents_leave_open(
+    detector: Detector, make: Callable[[], Image.Image], long: int, code: str | None
+) -> None:
+    picture = make()
+    scale = long / max(picture.size)
+    large = picture.resize((round(picture.width * scale), round(picture.height * scale)))
+    assert detector.detect(pictures.jpeg(large), "animate-anyone-detect-gen2").code == code
 
 
 def test_errors(detector: Detector, tmp_path: Path) -> None:

@@ -127,6 +127,26 @@ def test_what_covers_a_tilted_face_is_named_before_the_tilt(name: str, measure: 
     assert evidence.read("object_over_face") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "ratio", "plain", "named"),
+    [
+        ("waist_up", "1:1", False, "several people"),
+        ("masked", "1:1", False, "mask"),
+        ("masked", "1:1", True, "another person"),
+        ("shoulders_up", "3:4", False, "chest crop"),
+        ("shoulders_up", "3:4", True, "another person"),
+    ],
+)
+def test_a_second_person_in_doubt_gives_way_to_what_is_plain(
+    name: str, ratio: str, plain: bool, named: str, measure: Measure
+) -> None:
+    evidence = measure(pictures.data(name))
+    evidence.assume("several_people", 1.0)
+    vars(evidence.people)["second_person"] = 0.9 if plain else 0.3
+    rules = EMO.framing(ratio).rules
+    assert next(rule.name for rule in rules if rule.fails(rule.value(evidence))) == named
+
+
 def test_a_detector_that_is_wrong_in_itself_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="no measurement"):
         replace(RULES["mask"], measurement="_hand_distance")

@@ -128,10 +128,10 @@ def too_large(model: ModelSpec, ratio: str) -> Answer:
 
 def _judged_all_the_same(model: ModelSpec, header: Header) -> bool:
     """Whether a picture of the wrong size is judged first, and rejected for its size only if nothing else is wrong."""
-    short, long = sorted((header.width, header.height))
-    return (
-        model.judged_from_side is not None and model.judged_from_side <= short and long <= model.size.max_side
-    )
+    if model.judged is None:
+        return False
+    low, high = model.judged
+    return all(low <= side <= high for side in (header.width, header.height))
 
 
 def _size(model: ModelSpec, header: Header) -> tuple[Check, ...]:

@@ -122,6 +122,13 @@ class People(Room):
         )
 
     @measured("persons", frame="picture")
+    def people_in_view(self) -> int:
+        """Of `person_count` those in plain view: one where the surest second face or body is doubtful, as people in the
+        background are."""
+        count = self.person_count
+        return count if count < 2 or self.second_person >= t.SECOND_PERSON_PLAIN else 1
+
+    @measured("persons", frame="picture")
     def person_count(self) -> int:
         """Bodies with heads of their own and confirmed faces that belong to none of them, at least a third of the main
         person's size; two where `several_people` is likely, one where it is unlikely."""

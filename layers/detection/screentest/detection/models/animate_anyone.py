@@ -23,26 +23,26 @@ WIRE = Wire(
     {"check_pass": const(False), "reason": MESSAGE, "bodystyle": const("")},
 )
 
-# Plain faults first, then what the labels leave partly open (tilts, crops at the chest, sunglasses): of several faults
-# the plainer one is named.
+# Plain faults first, then what the labels leave partly open (dim light, turns, tilts, crops at the chest, sunglasses):
+# of several faults the plainer one is named. What is held is the least sure.
 BODY = Framing(
     "1:1",
     (
         rule.NOT_ONE,
-        rule.DARK.answering(Code.BODY_POSE),
         rule.BACK.answering(Code.BODY_POSE),
         rule.HIDDEN.answering(Code.FACE_POSE),
-        rule.TURNED,
         rule.MASK.answering(Code.FACE_POSE),
+        rule.DARK.answering(Code.BODY_POSE),
         rule.HAND_OVER_FACE.answering(Code.FACE_POSE),
         rule.LARGE.answering(Code.BODY_POSE),
         rule.SIDE_ON,
         rule.SEATED,
         rule.LEGS_CUT,
+        rule.TURNED,
         rule.OBJECT.answering(Code.FACE_POSE),
         rule.CUT.answering(Code.FACE_POSE),
-        rule.HELD,
         rule.TILTED,
+        rule.HELD,
         rule.BODY_CUT,
         rule.SUNGLASSES.answering(Code.FACE_POSE),
     ),
@@ -55,6 +55,7 @@ ANIMATE_ANYONE = ModelSpec(
     paths=(AA_DETECT, FACE_DETECT),
     framings=(BODY,),
     size=SizeLimits(t.ANIMATE_SIDE_MIN, t.ANIMATE_SIDE_MAX),
+    judged=t.ANIMATE_JUDGED_SIDES,
     messages={
         Code.CONTENT: (
             "The input image has no human body or multi human bodies. Please upload other image with single person."

@@ -27,17 +27,19 @@ WIRE = Wire(
 )
 
 # Of several faults the one that is named first is the one that a person would name: what covers a face or turns it away
-# also makes it measure small, dark or soft.
+# also makes it measure small, dark or soft. Others in plain view come first; others in doubt may be background, and
+# masks and sunglasses, which are surer, name themselves before.
 HEAD = Framing(
     "1:1",
     (
         rule.NOBODY,
+        rule.OTHERS,
+        rule.MASK,
+        rule.SUNGLASSES,
         rule.SEVERAL,
         rule.LARGE,
         rule.BACK,
         rule.HIDDEN,
-        rule.MASK,
-        rule.SUNGLASSES,
         rule.OBJECT,
         rule.HAND_OVER_FACE,
         rule.TURNED,
@@ -55,21 +57,22 @@ HALF_BODY = Framing(
     "3:4",
     (
         rule.NOBODY,
-        rule.SEVERAL,
+        rule.OTHERS,
         rule.LYING,
         # What shows a chest at most is plainly no half body, whatever else is open about the face. Whether a frame
         # that reaches further shows the hips is asked after the other faults, as crops at the waist are open.
         rule.CHEST,
-        rule.SMALL.limited(at_least=t.FACE_SHARE_MIN_HALF_BODY),
+        rule.MASK,
+        rule.SUNGLASSES,
+        rule.SEVERAL,
         rule.LARGE,
         rule.BACK,
         rule.HIDDEN,
-        rule.MASK,
-        rule.SUNGLASSES,
         rule.HAND_OVER_FACE,
         rule.OBJECT,
         rule.TURNED,
         rule.DARK,
+        rule.SMALL.limited(at_least=t.FACE_SHARE_MIN_HALF_BODY),
         rule.SOFT,
         rule.TILTED,
         rule.HIPS,

@@ -25,12 +25,13 @@ HEAD = Framing(
     "1:1",
     (
         rule.NOBODY,
+        rule.OTHERS,
+        rule.MASK,
+        rule.SUNGLASSES,
         rule.SEVERAL,
         rule.LARGE,
         rule.BACK,
         rule.HIDDEN,
-        rule.MASK,
-        rule.SUNGLASSES,
         rule.OBJECT,
         rule.HAND_OVER_FACE,
         rule.TURNED.limited(at_most=t.YAW_MAX_EMOJI),
@@ -57,5 +58,5 @@ EMOJI = ModelSpec(
     max_megabytes=10,
     # Its own documents name no size, so that a smaller fault comes last: an enlarged picture should not then
     # turn out to have a covered face all along. Large pictures cost too much for that.
-    judged_from_side=t.EMOJI_JUDGED_SIDE_MIN,
+    judged=(t.EMOJI_JUDGED_SIDE_MIN, t.PORTRAIT_SIDE_MAX),
 )

@@ -119,8 +119,8 @@ class ModelSpec:
         wire: form of its answers.
         takes_ratio: whether requests have a parameter `ratio`; if not, it is ignored like any unknown field.
         max_megabytes: largest picture file, inclusive; `None` leaves it to the fetcher's limit.
-        judged_from_side: a picture of the wrong size is judged first and rejected for its size only if nothing else is
-            wrong, if its shorter side has so many pixels and the longer one is within the limit.
+        judged: sides in pixels, inclusive: a picture of the wrong size whose sides are all within is judged first, and
+            rejected for its size only if nothing else is wrong.
         image_url_missing: the text for requests without `input.image_url`.
 
     Raises:
@@ -136,7 +136,7 @@ class ModelSpec:
     wire: Wire
     takes_ratio: bool = True
     max_megabytes: int | None = None
-    judged_from_side: int | None = None
+    judged: tuple[int, int] | None = None
     image_url_missing: str = IMAGE_URL_MISSING
 
     def __post_init__(self) -> None:

@@ -23,6 +23,14 @@ NOBODY = Rule(
     "animals, mannequins and garments stay out; where faces and bodies are doubtful the scene is asked",
     at_least=1,
 )
+OTHERS = Rule(
+    "another person",
+    "nobody else is in plain view",
+    "people_in_view",
+    Code.MULTI_HUMAN,
+    "with a second face or body that is sure (0.5); where it is not, plainer faults name themselves first",
+    at_most=1,
+)
 SEVERAL = Rule(
     "several people",
     "nobody else is in the picture",
