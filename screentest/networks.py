@@ -25,7 +25,7 @@ FILES = (
     "face_blur.npz",
     "efficientnet_lite0_features.tflite",
     "held_head.npz",
-    "glasses_head.npz",
+    "face_heads.npz",
     "palm_detection_full.tflite",
     "hand_landmark_full.tflite",
     "pose_detection.tflite",

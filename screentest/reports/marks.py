@@ -31,7 +31,7 @@ _OVAL = _numbers(
 )
 _LOWER = _numbers("454 323 361 288 397 365 379 378 400 377 152 148 176 149 150 136 172 58 132 93 234 195")
 _EYES = _numbers("70 63 105 66 107 336 296 334 293 300 340 346 347 348 349 350 6 121 120 119 118 117 111")
-_COVERED = {"mask": _LOWER, "sunglasses": _EYES, "object over face": _OVAL}
+_COVERED = {"mask": _LOWER, "sunglasses": _EYES, "object over face": _OVAL, "face covered": _OVAL}
 
 _POSE_RULES = frozenset({"head turned", "head tilted", "head lying", "head nodding"})
 _BELOW = frozenset(
@@ -108,7 +108,7 @@ def _reason(
         return _tilt(mesh, text) if rule in ("head tilted", "head lying") else _turn(mesh, text)
     if rule in _COVERED and len(mesh) >= 468:
         return [_hatch([mesh[number] for number in _COVERED[rule]])]
-    if rule in ("hand over face", "hand near face"):
+    if rule == "hand near face":
         return [_hatch(_hull(points)) for name, points in landmarks.items() if name.startswith("hand")]
     if rule == "face hidden" and "face" in boxes:
         x1, y1, x2, y2 = boxes["face"]

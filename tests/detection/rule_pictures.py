@@ -197,7 +197,7 @@ PICTURES: dict[str, tuple[Callable[[], Image.Image], ModelSpec, str]] = {
         EMO,
         "1:1",
     ),
-    "hand over face": (lambda: _with_hand((215, 330), 40), EMO, "1:1"),
+    "face covered": (lambda: _with_hand((215, 330), 90, 1.7), EMO, "1:1"),
     "head turned": (lambda: _turned(pictures.calm_face(), yaw=30), EMOJI, "1:1"),
     "head tilted": (pictures.tilted, EMO, "1:1"),
     "head lying": (
@@ -206,7 +206,7 @@ PICTURES: dict[str, tuple[Callable[[], Image.Image], ModelSpec, str]] = {
         "1:1",
     ),
     "head nodding": (lambda: _turned(bust(), pitch=45), EMO, "1:1"),
-    "head cut": (lambda: pictures.waist_up().crop((455, 0, 910, 1137)), EMO, "1:1"),
+    "head cut": (lambda: pictures.waist_up().crop((410, 0, 910, 1137)), EMO, "1:1"),
     "chest crop": (bust, EMO, "3:4"),
     "hips outside": (lambda: pictures.waist_up().crop((0, 0, 910, 1000)), EMO, "3:4"),
     "hand near face": (lambda: _with_hand((400, 250), 60), EMOJI, "1:1"),
@@ -224,5 +224,11 @@ PICTURES: dict[str, tuple[Callable[[], Image.Image], ModelSpec, str]] = {
 }
 """By rule: what makes the picture, and the detector and ratio that see it."""
 
-IMPLIED = {"another person": {"several people"}, "chest crop": {"hips outside"}}
+IMPLIED = {
+    "another person": {"several people"},
+    "chest crop": {"hips outside"},
+    "mask": {"face covered"},
+    "sunglasses": {"face covered"},
+    "object over face": {"face covered"},
+}
 """Rules that fail wherever another does, after it."""

@@ -120,7 +120,9 @@ def test_a_small_face_is_judged_like_a_large_one(
 
 def test_every_figure_is_a_probability(net: OcclusionNet, faces: Faces) -> None:
     seen = look(net, *faces["obama.jpg"], mask)
-    assert all(0 <= getattr(seen, field.name) <= 1 for field in fields(seen))
+    figures = [getattr(seen, field.name) for field in fields(seen) if field.name != "features"]
+    assert all(0 <= figure <= 1 for figure in figures)
+    assert seen.features.shape == (320,)
 
 
 @given(

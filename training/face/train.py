@@ -1,15 +1,19 @@
-"""Opaque glasses, and hands over the face: one linear layer, and how witnesses of both are weighed.
+"""What a face's looks say: opaque glasses, whatever covers it, hands at the head; and how witnesses are weighed.
 
-    python training/face/train.py --portraits FOLDER [FOLDER ...] --work FOLDER [--out glasses_head.npz]
+    python training/face/train.py --portraits FOLDER [FOLDER ...] --work FOLDER --cutouts FILE [--out face_heads.npz]
 
-The layer tells opaque glasses from clear and tinted ones by how a face looks to EfficientNet-Lite0.
+Linear layers over two networks' features: EfficientNet-Lite0 of the face and of what is about it, and our own for what
+covers a face (`Occlusion.features`), which runs anyway; layers on the latter alone decide where the former is asked.
 
-Every labelled face counts with six variants (mirrored, moved, turned, lit otherwise); bare faces also with glasses that
-are drawn on them (`occlusion/occluders.py`): clear and tinted ones are none, dark ones are some; dark skin gets more of
-them, because real clear glasses on dark skin are few and were taken for sunglasses. Prints the cross-validation by
-repository and the weights of the witnesses that `thresholds.py` holds, those of glasses fitted on odds that saw none of
-a picture's repository. `WORK/unseen.json` is for `benchmarks/accuracy.py --unseen`: both measurements by weights that
-had not seen the picture's repository. Five minutes on two cores; what was seen is kept in `--work`.
+Every labelled face counts with four variants (mirrored, moved, turned, lit otherwise). Bare faces count with
+what is drawn and laid on them (`occlusion/occluders.py`, hands and masks of `occlusion/cutouts.py`): glasses that are
+clear, tinted and dark, more of them on dark skin, because real clear glasses on dark skin are few and were taken for
+sunglasses; hands over and beside the face, things, masks, the end of a cut-out; and with nothing, so that laying is not
+what is learnt.
+
+Prints the cross-validation by repository and the weights of the witnesses that `thresholds.py` holds, fitted on odds
+that saw none of a picture's repository. `WORK/unseen.json` is for `benchmarks/accuracy.py --unseen`: measurements by
+weights that had not seen the picture's repository. Ten minutes on two cores; what was seen is kept in `--work`.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ import json
 import pickle
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,42 +49,69 @@ from screentest.detection.vision.networks import Networks
 from screentest.detection.vision.occlusion import OcclusionNet
 from screentest.detection.vision.runtime import log_odds, probability
 
-SIZE = 224
-VARIANTS = 6
+SIZE = 288
+VARIANTS = 4
 PRESENCE_MIN = 0.5
-DRAWN = {"clear": (3, 6), "tinted": (2, 4), "dark": (3, 4)}
+GLASSES = {"clear": (3, 6), "tinted": (2, 4), "dark": (3, 4)}
 """How many of each kind are drawn on a bare face, and on one of dark skin."""
-DRAWN_WEIGHT = 0.1
+LAID = ("nothing", "nothing", "hand", "beside", "thing", "thing", "mask", "end")
+DRAWN_WEIGHT = {"glasses": 0.1, "covered": 0.1, "covered_hint": 0.1, "hand": 0.05, "hand_hint": 0.05}
 TINTED_WEIGHT = 5.0
-STRENGTH = 1e-3
+STRENGTH = {"glasses": 1e-3, "covered": 3e-4, "covered_hint": 3e-4, "hand": 3e-4, "hand_hint": 3e-4}
 FOLDS, WITNESS_FOLDS = 5, 8
 
-YES = {"sunglasses"}
 NO_FACE = {"cartoon", "animal", "toy", "statue", "no_person", "several_people"}
-HIDDEN = {"mask", "face_mask", "object_covers_face", "hand_covers_face", "costume"}
-NOT_BARE = HIDDEN | YES | {
-    "clear_glasses", "tinted_glasses", "fingers_before_face", "object_near_face", "microphone", "hair_over_face",
-    "dark", "blurred",
+COVERING = {"mask", "face_mask", "object_covers_face", "hand_covers_face"}
+DOUBTFUL = {
+    "fingers_before_face",
+    "microphone",
+    "object_near_face",
+    "hair_over_face",
+    "costume",
+    "head_top_cut",
+}
+CUT = {"face_cut_by_frame", "head_out_of_frame"}
+HANDS = {"hand_at_face", "hand_covers_face"}
+NOT_BARE = COVERING | DOUBTFUL | CUT | HANDS | {
+    "sunglasses", "clear_glasses", "tinted_glasses", "hand_raised_near_head", "dark", "blurred", "profile",
 }  # fmt: skip
+NAN = float("nan")
 
-_networks: list[Networks] = []
+FEATURES = {
+    "glasses": ("near",),
+    "covered_hint": ("pooled",),
+    "covered": ("near", "pooled"),
+    "hand_hint": ("pooled",),
+    "hand": ("near", "around"),
+}
+"""What each layer sees."""
+TRUTH = {"covered_hint": "covered", "hand_hint": "hand"}
 
 
-def truth(record: dict[str, Any]) -> float:
+def glasses_truth(record: dict[str, Any]) -> float:
     """1 with opaque glasses, 0 without; NaN where it cannot be said, or the labels leave the face open for EMO."""
     tags = set(record["tags"])
-    if tags & YES:
+    if "sunglasses" in tags:
         return 1.0
-    if tags & HIDDEN or ("tinted_glasses" in tags and record["emo_1x1"]["pass"] is not True):
-        return float("nan")
-    return 0.0
+    hidden = tags & (COVERING | {"costume"})
+    return NAN if hidden or ("tinted_glasses" in tags and record["emo_1x1"]["pass"] is not True) else 0.0
 
 
-def hand_truth(tags: set[str]) -> float:
-    """1 where a hand covers a part of the face, 0 where none does; NaN for fingers before it and hands with things."""
-    if "hand_covers_face" in tags:
+def covered_truth(tags: set[str]) -> float:
+    """1 where something covers a part of the face or the picture ends in it; NaN where the labels leave it open, and
+    for sunglasses, which are asked for by themselves."""
+    if tags & (COVERING | CUT):
         return 1.0
-    return float("nan") if tags & {"fingers_before_face", "object_covers_face"} else 0.0
+    return NAN if tags & (DOUBTFUL | {"sunglasses"}) else 0.0
+
+
+def hand_truth(record: dict[str, Any]) -> float:
+    """1 with a hand at the head; NaN for hands raised beside it and for what is held before a face."""
+    tags, words = set(record["tags"]), set(record["annotation"].split())
+    if tags & HANDS:
+        return 1.0
+    open_ = tags & {"hand_raised_near_head", "object_covers_face", "fingers_before_face"}
+    return NAN if open_ or words & {"handm", "handnear", "handocc_m"} else 0.0
 
 
 def lit(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -87,84 +120,211 @@ def lit(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(ImageEnhance.Color(image).enhance(float(rng.uniform(0.3, 1.3))))
 
 
-def examine(task: tuple[int, dict[str, Any], Path, bool]) -> dict[str, Any] | None:
-    """Features of one portrait's face, its variants and drawn glasses; `None` without a face."""
-    number, record, path, dark = task
-    if not _networks:
-        _networks.append(Networks())
-    networks, tags = _networks[0], set(record["tags"])
+def end(face: occluders.Face, rng: np.random.Generator) -> None:
+    """One colour from somewhere between forehead and nose upwards, or from beyond an eye sideways: where a cut-out
+    ends, or a picture within the picture."""
+    p, side = face.points, rng.integers(3)
+    y, x = np.mgrid[: face.size, : face.size]
+    if side == 0:
+        beyond = y < p[9, 1] + rng.uniform(0, 1) * (p[4, 1] - p[9, 1])
+    else:
+        outer, inner = (p[33, 0], p[6, 0]) if side == 1 else (p[263, 0], p[6, 0])
+        edge = outer + rng.uniform(-0.2, 1) * (inner - outer)
+        beyond = x < edge if side == 1 else x > edge
+    plain = rng.choice([0.0, 255.0, 128.0], p=[0.3, 0.5, 0.2])
+    face.pixels[beyond] = plain if rng.random() < 0.7 else occluders.colour(rng)
+    face.labels["object"] = 1.0
+
+
+def lay(
+    face: occluders.Face, rng: np.random.Generator, kind: str, cutouts: dict[str, Any]
+) -> dict[str, float]:
+    """Lay something on the face; what is true of it then."""
+    hands, prints = cutouts["hands"], cutouts["prints"]
+    if kind in ("hand", "beside"):
+        occluders.hand(face, rng, hands, "over" if kind == "hand" else "beside")
+    elif kind == "thing":
+        occluders.thing(face, rng, prints, hands)
+    elif kind == "mask" and rng.random() < 0.5:
+        occluders.mask(face, rng, prints)
+    elif kind == "mask":
+        templates = [occluders.Template(*each) for each in cutouts["masks"]]
+        occluders.photographed_mask(face, rng, prints, templates)
+    elif kind == "end":
+        end(face, rng)
+    over = [face.labels[name] for name in ("mask", "hand", "object")]
+    if kind == "beside":
+        # Whether the thing that is no hand is one does not matter here.
+        over = over[:2]
+    covered = 1.0 if 1.0 in over else NAN if None in over else 0.0
+    near = face.labels["hand_near"]
+    hand = NAN if kind in ("thing", "end") or near is None else near
+    return {"covered": covered, "hand": hand}
+
+
+@cache
+def networks() -> Networks:
+    """One set for each process."""
+    return Networks()
+
+
+@cache
+def cutouts_of(path: Path) -> dict[str, Any]:
+    """What `occlusion/cutouts.py` wrote."""
+    cutouts: dict[str, Any] = pickle.loads(path.read_bytes())  # noqa: S301 - written by occlusion/cutouts.py
+    return cutouts
+
+
+def looks(image: Image.Image, region: Region) -> dict[str, np.ndarray]:
+    """All features of one face."""
+    around = Region(region.x, region.y, t.AROUND_FACE * region.side, region.angle)
+    return {
+        "near": networks().appearance(image, region).astype(np.float16),
+        "around": networks().appearance(image, around).astype(np.float16),
+        "pooled": networks().occlusion(image, region).features.astype(np.float16),
+    }
+
+
+def examine(task: tuple[int, dict[str, Any], Path, bool, Path]) -> dict[str, Any] | None:
+    """Features of one portrait's face, its variants, and of what is drawn and laid on it; `None` without a face."""
+    number, record, path, dark, cutouts = task
+    tags = set(record["tags"])
     data = path.read_bytes()
     picture = pictures.decode(data, pictures.probe(data))
-    evidence = Evidence(picture, networks)
+    evidence = Evidence(picture, networks())
     mesh = evidence.subject.mesh
     if mesh is None or mesh.presence < PRESENCE_MIN or tags & NO_FACE:
         return None
     region, rng = OcclusionNet.region(mesh), np.random.default_rng(number)
+    wide = Region(region.x, region.y, t.AROUND_FACE * region.side, region.angle)
+    level = cut(picture.image, wide, SIZE, replicate=False)
+    points = wide.from_picture(mesh.points) * SIZE
+    middle = Region(SIZE / 2, SIZE / 2, SIZE / t.AROUND_FACE)
 
-    def look(pixels: np.ndarray) -> np.ndarray:
-        image = Image.fromarray(np.ascontiguousarray(pixels))
-        return networks.appearance(image, Region(SIZE / 2, SIZE / 2, SIZE)).astype(np.float16)
-
-    level = cut(picture.image, region, SIZE, replicate=False)
-    rows = [look(level), look(level[:, ::-1])]
-    for variant in range(VARIANTS - 2):
+    rows = [looks(picture.image, region)]
+    for variant in range(1, VARIANTS):
         x, y = rng.uniform(-0.04, 0.04, 2) * region.side
         side, turn = region.side * rng.uniform(0.92, 1.1), region.angle + rng.uniform(-0.08, 0.08)
-        moved = Region(region.x + x, region.y + y, side, turn)
-        pixels = lit(cut(picture.image, moved, SIZE, replicate=False), rng)
-        rows.append(look(pixels[:, ::-1] if variant % 2 else pixels))
-    drawn = []
-    for kind, counts in DRAWN.items() if not tags & NOT_BARE else ():
+        pixels = lit(
+            cut(
+                picture.image,
+                Region(wide.x + x, wide.y + y, side * t.AROUND_FACE, turn),
+                SIZE,
+                replicate=False,
+            ),
+            rng,
+        )
+        rows.append(looks(Image.fromarray(pixels[:, ::-1] if variant % 2 else pixels), middle))
+    near_frontal = bool(evidence.head.near_frontal)
+    glasses, laid = [], []
+    bare = near_frontal and not tags & NOT_BARE and record["emo_1x1"]["pass"] is not False
+    for kind, counts in GLASSES.items() if bare else ():
         for _ in range(counts[dark]):
-            face = occluders.Face(lit(level, rng).astype(np.float32), region.from_picture(mesh.points) * SIZE)
+            face = occluders.Face(lit(level, rng).astype(np.float32), points.copy())
             occluders.glasses(face, rng, [], kind)
-            drawn.append((kind, look(np.clip(face.pixels, 0, 255).astype(np.uint8))))
+            image = Image.fromarray(np.clip(face.pixels, 0, 255).astype(np.uint8))
+            near = networks().appearance(image, middle).astype(np.float16)
+            glasses.append(({"glasses": float(kind == "dark")}, {"near": near}))
+    for kind in LAID if bare else ():
+        face = occluders.Face(level.astype(np.float32), points.copy())
+        truth = lay(face, rng, kind, cutouts_of(cutouts))
+        pixels = lit(np.clip(face.pixels, 0, 255).astype(np.uint8), rng)
+        image = Image.fromarray(np.ascontiguousarray(pixels[:, ::-1] if rng.random() < 0.5 else pixels))
+        x, y = middle.x + rng.uniform(-5, 5), middle.y + rng.uniform(-5, 5)
+        moved = Region(x, y, middle.side * rng.uniform(0.94, 1.08), rng.uniform(-0.06, 0.06))
+        laid.append((truth, looks(image, moved)))
+    seen, face_box = evidence.covering.occlusion, evidence.subject.face
+    assert seen is not None
+    assert face_box is not None
+    # Every palm, whatever the layers that are not trained yet say.
+    vars(evidence.hands)["_look"] = 0.0
     return {
         "id": record["id"],
         "repo": record["repo"],
-        "truth": truth(record),
+        "near_frontal": near_frontal,
         "tinted": "tinted_glasses" in tags,
-        "network": log_odds(networks.occlusion(picture.image, region).sunglasses),
-        "hand": hand_truth(tags),
-        "hand_network": log_odds(networks.occlusion(picture.image, region).hand),
-        "hand_points": evidence.hands.points_over_face,
-        "rows": np.stack(rows),
-        "drawn": drawn,
+        "truth": {
+            "glasses": glasses_truth(record),
+            "covered": covered_truth(tags) if near_frontal else NAN,
+            "hand": hand_truth(record) if near_frontal else NAN,
+        },
+        "network": log_odds(seen.sunglasses),
+        "surest": evidence.hands.surest_at_head,
+        "near": evidence.hands.hand_distance,
+        "wrist": evidence.hands.wrist_distance,
+        "rows": rows,
+        "drawn": [*glasses, *laid],
     }
 
 
-class Faces:
-    """All features in arrays."""
+@dataclass
+class Task:
+    """What one layer learns from: features and truth, faces `(n, variants, d)` and drawn `(m, d)` of the face `on`."""
 
-    def __init__(self, known: list[dict[str, Any]]) -> None:
-        self.repos = np.array([k["repo"] for k in known])
-        self.truth = np.array([k["truth"] for k in known])
-        limit = t.NETWORK_ODDS_MAX
-        self.network = np.clip([k["network"] for k in known], -limit, limit)
-        self.hinted = self.network > log_odds(t.SUNGLASSES_HINT)
-        self.weight = np.where([k["tinted"] for k in known], TINTED_WEIGHT, 1.0)
-        self.rows = np.stack([k["rows"] for k in known]).astype(np.float32)
-        drawn = [(n, kind, row) for n, k in enumerate(known) for kind, row in k["drawn"]]
-        self.drawn_on = np.array([n for n, _, _ in drawn])
-        self.drawn_dark = np.array([kind == "dark" for _, kind, _ in drawn])
-        self.drawn = np.stack([row for *_, row in drawn]).astype(np.float32)
+    rows: np.ndarray
+    truth: np.ndarray
+    weight: np.ndarray
+    drawn: np.ndarray
+    drawn_truth: np.ndarray
+    on: np.ndarray
+    drawn_weight: float
+    strength: float
 
 
-def fit(faces: Faces, chosen: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights and bias of the layer, by the `chosen` faces and what is drawn on them."""
-    named = chosen[~np.isnan(faces.truth[chosen])]
-    drawn = np.isin(faces.drawn_on, chosen)
-    x = np.concatenate([faces.rows[named].reshape(-1, faces.rows.shape[2]), faces.drawn[drawn]])
-    y = np.concatenate([np.repeat(faces.truth[named], VARIANTS), faces.drawn_dark[drawn]])
-    weight = np.concatenate(
-        [np.repeat(faces.weight[named] / VARIANTS, VARIANTS), np.full(int(drawn.sum()), DRAWN_WEIGHT)]
+def task(known: list[dict[str, Any]], name: str) -> Task:
+    """Arrays for the layer `name`."""
+    keys, kind = FEATURES[name], TRUTH.get(name, name)
+
+    def row(features: dict[str, np.ndarray]) -> np.ndarray:
+        return np.concatenate([features[key] for key in keys]).astype(np.float32)
+
+    rows = np.stack([[row(each) for each in k["rows"]] for k in known])
+    drawn = [
+        (n, truth[kind], row(features))
+        for n, k in enumerate(known)
+        for truth, features in k["drawn"]
+        if not np.isnan(truth.get(kind, NAN))
+    ]
+    weight = np.where([k["tinted"] for k in known], TINTED_WEIGHT if name == "glasses" else 1.0, 1.0)
+    return Task(
+        rows,
+        np.array([k["truth"][kind] for k in known]),
+        weight,
+        np.stack([each for *_, each in drawn]),
+        np.array([truth for _, truth, _ in drawn]),
+        np.array([n for n, *_ in drawn]),
+        DRAWN_WEIGHT[name],
+        STRENGTH[name],
     )
+
+
+def fit(task: Task, chosen: np.ndarray) -> np.ndarray:
+    """Weights and, last, bias of a layer, by the `chosen` faces and what is drawn on them."""
+    named = chosen[~np.isnan(task.truth[chosen])]
+    drawn = np.isin(task.on, chosen)
+    x = np.concatenate([task.rows[named].reshape(-1, task.rows.shape[2]), task.drawn[drawn]])
+    y = np.concatenate([np.repeat(task.truth[named], VARIANTS), task.drawn_truth[drawn]])
+    shares = np.repeat(task.weight[named] / VARIANTS, VARIANTS)
+    weight = np.concatenate([shares, np.full(int(drawn.sum()), task.drawn_weight)])
     for value in (0, 1):
         weight[y == value] *= len(y) / 2 / weight[y == value].sum()
-    scale = StandardScaler().fit(x)
-    model = LogisticRegression(C=STRENGTH, max_iter=200).fit(scale.transform(x), y, sample_weight=weight)
+    scale = StandardScaler(copy=False).fit(x)
+    model = LogisticRegression(C=task.strength, max_iter=200).fit(scale.transform(x), y, sample_weight=weight)
     weights = model.coef_[0] / scale.scale_
-    return weights, float(model.intercept_[0] - weights @ scale.mean_)
+    return np.append(weights, model.intercept_[0] - weights @ scale.mean_).astype(np.float32)
+
+
+def apply(weights: np.ndarray, task: Task, chosen: np.ndarray) -> np.ndarray:
+    """Log-odds of the chosen faces as they stand."""
+    return task.rows[chosen, 0] @ weights[:-1] + weights[-1]
+
+
+def cross_validated(task: Task, repos: np.ndarray) -> np.ndarray:
+    """Log-odds of every face by weights that had not seen its repository."""
+    odds = np.zeros(len(task.truth))
+    for train, test in GroupKFold(FOLDS).split(task.rows, groups=repos):
+        odds[test] = apply(fit(task, train), task, test)
+    return odds
 
 
 def report(name: str, y: np.ndarray, odds: np.ndarray) -> None:
@@ -175,19 +335,21 @@ def report(name: str, y: np.ndarray, odds: np.ndarray) -> None:
     missed, false = int((odds[y == 1] <= 0).sum()), int((odds[y == 0] > 0).sum())
     print(
         f"{name:24} yes {int(y.sum())} of {len(y)}  area {roc_auc_score(y, odds):.4f}  recall at 2 % "
-        f"{(odds[y == 1] > limit).mean():.2f}  at even odds missed {missed}, false {false}"
+        f"{(odds[y == 1] > limit).mean():.2f}  at even odds missed {missed}, false {false}",
+        flush=True,
     )
 
 
-def weigh(witnesses: np.ndarray, y: np.ndarray, repos: np.ndarray) -> tuple[np.ndarray, LogisticRegression]:
-    """Log-odds of each picture by weights that had not seen its repository, and the weights by all; `y` is NaN where
-    nothing is known."""
+def weigh(witnesses: np.ndarray, y: np.ndarray, repos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log-odds of each picture by weights that had not seen its repository, and weights and bias by all; `y` is NaN
+    where nothing is known."""
     known, odds = np.flatnonzero(~np.isnan(y)), np.full(len(y), np.nan)
     model = LogisticRegression()
     for train, test in GroupKFold(WITNESS_FOLDS).split(witnesses, groups=repos):
         chosen = train[~np.isnan(y[train])]
         odds[test] = model.fit(witnesses[chosen], y[chosen]).decision_function(witnesses[test])
-    return odds, model.fit(witnesses[known], y[known])
+    model.fit(witnesses[known], y[known])
+    return odds, np.append(model.coef_[0], model.intercept_[0])
 
 
 def main() -> None:
@@ -196,13 +358,14 @@ def main() -> None:
     )
     parser.add_argument("--portraits", type=Path, nargs="+", required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("glasses_head.npz"))
+    parser.add_argument("--cutouts", type=Path, required=True, help="as occlusion/cutouts.py wrote it")
+    parser.add_argument("--out", type=Path, default=Path("face_heads.npz"))
     options = parser.parse_args()
     kept = options.work / "faces.pickle"
     if not kept.exists():
         dark = set(json.loads((TRAINING.parent / "benchmarks" / "tones.json").read_text())["tones"]["dark"])
         tasks = [
-            (n, record, path, record["id"] in dark)
+            (n, record, path, record.get("tone") == "dark" or record["id"] in dark, options.cutouts)
             for n, (record, path) in enumerate(portraits.working(options.portraits))
         ]
         with ProcessPoolExecutor() as pool:
@@ -211,36 +374,60 @@ def main() -> None:
         kept.write_bytes(pickle.dumps(found))
     known = pickle.loads(kept.read_bytes())  # noqa: S301 - written above
     print(len(known), "faces", flush=True)
-    faces = Faces(known)
-    y, odds = faces.truth, np.zeros(len(known))
-    for train, test in GroupKFold(FOLDS).split(faces.rows, groups=faces.repos):
-        weights, bias = fit(faces, train)
-        odds[test] = faces.rows[test, 0] @ weights + bias
-    hinted = np.where(faces.hinted, y, np.nan)
-    both, model = weigh(np.stack([faces.network, odds], 1), hinted, faces.repos)
-    report("glasses: appearance", y, odds)
-    report("network", y, faces.network)
-    report("network, hinted", hinted, faces.network)
-    report("both, hinted", hinted, both)
-    for n in np.argsort(-np.abs(np.nan_to_num(hinted - 1 / (1 + np.exp(-both)))))[:12]:
-        print("   ", known[n]["id"], int(hinted[n]), f"{both[n]:.2f}")
-    weights, bias = fit(faces, np.arange(len(known)))
-    np.savez_compressed(options.out, weights=weights.astype(np.float32), bias=np.float32(bias))
-    glasses = (*model.coef_[0], model.intercept_[0])
+    repos, everyone = np.array([k["repo"] for k in known]), np.arange(len(known))
+    odds, layers = {}, {}
+    for name in FEATURES:
+        arrays = task(known, name)
+        odds[name] = cross_validated(arrays, repos)
+        layers[name] = fit(arrays, everyone)
+        report(name, arrays.truth, odds[name])
+    truth = {kind: np.array([k["truth"][kind] for k in known]) for kind in ("glasses", "covered", "hand")}
 
-    limit, hand = t.NETWORK_ODDS_MAX, np.array([k["hand"] for k in known])
-    seen = np.clip([k["hand_network"] for k in known], -limit, limit)
-    over, model = weigh(np.stack([seen, [k["hand_points"] for k in known]], 1), hand, faces.repos)
-    report("hand over face: network", hand, seen)
-    report("both", hand, over)
-    hands = (*model.coef_[0], model.intercept_[0])
-    print("SunglassesWitnesses({:.2f}, {:.2f}, {:.2f})".format(*glasses))
-    print("HandWitnesses({:.2f}, {:.2f}, {:.2f})".format(*hands))
+    # Opaque glasses: where our own network sees a hint, both.
+    limit = t.NETWORK_ODDS_MAX
+    network = np.clip([k["network"] for k in known], -limit, limit)
+    hinted = network > log_odds(t.SUNGLASSES_HINT)
+    glasses, weights = weigh(
+        np.stack([network, odds["glasses"]], 1), np.where(hinted, truth["glasses"], NAN), repos
+    )
+    report("network, hinted", np.where(hinted, truth["glasses"], NAN), network)
+    report("both, hinted", np.where(hinted, truth["glasses"], NAN), glasses)
+    print("SunglassesWitnesses({:.2f}, {:.2f}, {:.2f})".format(*weights))
+
+    # Covered: the layer's odds, made those of an ordinary picture.
+    asked = odds["covered_hint"] > t.COVERED_HINT
+    covered, weights = weigh(odds["covered"][:, None], truth["covered"], repos)
+    layers["covered"] = layers["covered"] * weights[0]
+    layers["covered"][-1] += weights[1]
+    report("covered, ordinary", truth["covered"], covered)
+    report("where asked", truth["covered"], np.where(asked, covered, -9.0))
+    bare = truth["covered"] == 0
+    print(
+        f"asked: {asked[bare].mean():.3f} of the bare; of the covered not {(~asked & (truth['covered'] == 1)).sum()}"
+    )
+
+    # Hands: the look, the surest hand that palms led to, hand or wrist near.
+    looked = odds["hand_hint"] > t.HAND_HINT
+    sought = looked & (odds["hand"] > t.HAND_UNLIKELY)
+    near = np.where(sought, [k["near"] for k in known], [k["wrist"] for k in known]) < t.HAND_AT_HEAD
+    surest = np.where(sought, [k["surest"] for k in known], -t.HAND_ODDS_MAX)
+    look = np.where(looked, odds["hand"], t.HAND_LOOK_UNASKED)
+    hand, weights = weigh(np.stack([look, surest, near], 1), truth["hand"], repos)
+    report("hand at head", truth["hand"], hand)
+    free = truth["hand"] == 0
+    print(f"asked: {looked[free].mean():.3f} of those without, palms {sought[free].mean():.3f}")
+    print("HandWitnesses({:.2f}, {:.2f}, {:.2f}, {:.2f})".format(*weights))
+
+    np.savez_compressed(options.out, **layers)
     unseen: dict[str, dict[str, float]] = {}
     for n, each in enumerate(known):
-        unseen[each["id"]] = {"hand_over_face": probability(float(over[n]))}
-        if faces.hinted[n]:
-            unseen[each["id"]]["sunglasses"] = probability(float(both[n]))
+        values = unseen[each["id"]] = {}
+        if hinted[n]:
+            values["sunglasses"] = probability(float(glasses[n]))
+        if each["near_frontal"]:
+            hint = float(odds["covered_hint"][n]) + t.COVERED_RARE
+            values["covered"] = probability(float(covered[n]) if asked[n] else hint)
+            values["hand_near_face"] = probability(float(hand[n]))
     (options.work / "unseen.json").write_text(json.dumps(unseen))
 
 

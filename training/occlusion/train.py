@@ -14,8 +14,10 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import flatbuffers
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python import schema_py_generated as schema
 
 LABELS = 6
 BATCH = 64
@@ -61,7 +63,20 @@ def export(model: Any, path: Path) -> None:
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
-    path.write_bytes(converter.convert())
+    path.write_bytes(expose(converter.convert()))
+
+
+def expose(model: bytes) -> bytes:
+    """The model with one more output: what its last layer sees, which other layers are trained on (training/face)."""
+    parsed = schema.ModelT.InitFromPackedBuf(model, 0)
+    graph = parsed.subgraphs[0]
+    last = next(op for op in graph.operators if op.outputs[0] == graph.outputs[0])
+    graph.outputs = [graph.outputs[0], last.inputs[0]]
+    # Outputs are found by the graph's own list; named signatures would speak of one.
+    parsed.signatureDefs = []
+    builder = flatbuffers.Builder(len(model))
+    builder.Finish(parsed.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from screentest.detection import thresholds as t
 from screentest.detection.evidence.covering import Covering
@@ -17,21 +16,6 @@ from screentest.detection.vision.crops import Points, Region
 from screentest.detection.vision.hands import Hand
 from screentest.detection.vision.runtime import log_odds, probability
 
-# Mesh points: outline of the face.
-_OUTLINE: tuple[int, ...] = (
-    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
-    *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
-)
-
-
-def _inside(outline: Points, points: Points) -> npt.NDArray[np.bool_]:
-    """Which `points` lie within the polygon `outline`: even-odd rule."""
-    x, y = points[:, 0, None], points[:, 1, None]
-    (ax, ay), (bx, by) = outline.T, np.roll(outline, 1, axis=0).T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        crossing = ((ay > y) != (by > y)) & (x < (bx - ax) * (y - ay) / (by - ay) + ax)
-    return np.asarray(crossing.sum(1) % 2 == 1)
-
 
 @dataclass(frozen=True, eq=False)
 class Hands(Room):
@@ -40,70 +24,71 @@ class Hands(Room):
     covering: Covering
 
     @lazy
-    def found(self) -> list[Hand]:
-        """Hands about the head, found by their palms."""
+    def _look(self) -> float | None:
+        """Log-odds of a hand at the head by how the face and what is about it look; `None` where our own network's
+        features give no hint of one, or the head is not near frontal."""
+        covering, heads = self.covering, self.networks.face_heads
+        seen = covering.in_detail
+        if seen is None or heads.hand_hint(seen.features) < t.HAND_HINT:
+            return None
+        return heads.hand(covering.look, covering.look_around)
+
+    @lazy
+    def looked_at(self) -> list[Hand]:
+        """What may be a hand about the head, found by palms. These cost more than all else about a face: they are
+        looked for where a look does not rule hands out."""
         face = self.subject.face
-        if face is None:
+        unlikely = self._look is None or self._look < t.HAND_UNLIKELY
+        if face is None or (self.covering.in_detail is not None and unlikely):
             return []
         region = Region(*face.centre, t.HAND_REGION * max(face.width, face.height))
         image = self.picture.image
         palms = self.networks.hands.palms(image, region, t.PALM_SCORE_MIN)[: t.PALMS]
-        hands = [self.networks.hands(image, palm) for palm in palms]
-        return [hand for hand in hands if hand.presence >= t.HAND_PRESENCE_MIN]
+        return [self.networks.hands(image, palm) for palm in palms]
 
     @lazy
-    def _nearer_wrist(self) -> float:
-        """From the face's centre to the nearer wrist in face sizes, however doubtful; 0 where no body is found."""
+    def found(self) -> list[Hand]:
+        """Hands about the head."""
+        return [hand for hand in self.looked_at if hand.presence >= t.HAND_PRESENCE_MIN]
+
+    def _distance(self, points: Points) -> float:
+        """From the face's centre to the nearest of the points, in face sizes, along the axis where it is further."""
+        face = self.subject.face
+        assert face is not None
+        return float(np.abs(points - face.centre).max(1).min()) / max(face.width, face.height)
+
+    @lazy
+    def wrist_distance(self) -> float:
+        """From the face's centre to a wrist that is surely one, in face sizes; 9 without any."""
         face, body = self.subject.face, self.subject.body
         if face is None or body is None:
-            return 0.0
-        near = min(math.dist(wrist, face.centre) for wrist in body.points[[LEFT_WRIST, RIGHT_WRIST]])
-        return near / max(face.width, face.height)
-
-    @lazy
-    def _network(self) -> tuple[float, float]:
-        """What our own network says of a hand before the face, and of one at it; where it was not asked, the latter is
-        likely enough to look."""
-        occlusion = self.covering.in_detail
-        return (occlusion.hand, occlusion.hand_near) if occlusion else (0.0, 1.0)
-
-    @lazy
-    def points_over_face(self) -> int:
-        """How many points of a hand lie within the inner face."""
-        mesh = self.subject.mesh
-        # Palms cost more than all else about a face: they are looked for where the network sees a hint of a hand.
-        if mesh is None or max(self._network) < t.HAND_HINT:
-            return 0
-        outline = mesh.points[list(_OUTLINE), :2]
-        centre = outline.mean(0)
-        inner = centre + t.INNER_FACE * (outline - centre)
-        return max((int(_inside(inner, hand.points).sum()) for hand in self.found), default=0)
-
-    @measured(frame="main face")
-    def hand_over_face(self) -> float:
-        """Probability that a hand covers a part of the face: our own network and how many points of a hand lie within
-        the inner face, weighed together."""
-        if self.subject.mesh is None:
-            return 0.0
-        w, limit = t.HAND_WITNESSES, t.NETWORK_ODDS_MAX
-        network = min(max(log_odds(self._network[0]), -limit), limit)
-        return probability(w.network * network + w.points * self.points_over_face + w.bias)
+            return t.NO_HAND_DISTANCE
+        sure = [wrist for wrist in (LEFT_WRIST, RIGHT_WRIST) if body.scores[wrist] >= t.KEYPOINT_MIN]
+        far = min((math.dist(body.points[wrist], face.centre) for wrist in sure), default=math.inf)
+        return min(far / max(face.width, face.height), t.NO_HAND_DISTANCE)
 
     @measured("face widths", frame="centre of the main face")
     def hand_distance(self) -> float | None:
         """From the face's centre to the nearest point of a hand, or to a wrist that is surely one; 9 without any."""
-        face, body, occlusion = self.subject.face, self.subject.body, self.covering.in_detail
-        if face is None:
+        if self.subject.face is None:
             return None
-        x, y = face.centre
-        size = max(face.width, face.height)
-        hinted = occlusion is None or occlusion.hand_near >= t.HAND_HINT
-        hands = self.found if hinted or self._nearer_wrist <= t.WRIST_FAR else []
-        distances = [float(np.abs(hand.points - (x, y)).max(1).min()) / size for hand in hands]
-        if body is not None:
-            for wrist in (LEFT_WRIST, RIGHT_WRIST):
-                if body.scores[wrist] >= t.KEYPOINT_MIN:
-                    distances.append(math.dist(body.points[wrist], (x, y)) / size)
-        if occlusion is not None and occlusion.hand_near >= t.HAND_NEAR_SURE:
-            distances.append(t.HAND_NEAR_DISTANCE)
-        return min(distances, default=t.NO_HAND_DISTANCE)
+        return min([self.wrist_distance, *(self._distance(hand.points) for hand in self.found)])
+
+    @lazy
+    def surest_at_head(self) -> float:
+        """Log-odds of the surest hand at the head among what palms led to."""
+        odds = (
+            log_odds(hand.presence) for hand in self.looked_at if self._distance(hand.points) < t.HAND_AT_HEAD
+        )
+        return max(-t.HAND_ODDS_MAX, min(t.HAND_ODDS_MAX, max(odds, default=-t.HAND_ODDS_MAX)))
+
+    @measured(frame="main face")
+    def hand_near_face(self) -> float | None:
+        """Probability that a hand is at the head: how the face and what is about it look, the surest hand found there
+        by its palm, and whether a hand or a wrist is so near, weighed together."""
+        if self.covering.in_detail is None or self.hand_distance is None:
+            return None
+        w = t.HAND_WITNESSES
+        look = t.HAND_LOOK_UNASKED if self._look is None else self._look
+        near = self.hand_distance < t.HAND_AT_HEAD
+        return probability(w.look * look + w.surest * self.surest_at_head + w.near * near + w.bias)

@@ -33,7 +33,7 @@ BODY = Framing(
         rule.HIDDEN.answering(Code.FACE_POSE),
         rule.MASK.answering(Code.FACE_POSE),
         rule.DARK.answering(Code.BODY_POSE),
-        rule.HAND_OVER_FACE.answering(Code.FACE_POSE),
+        rule.COVERED.answering(Code.FACE_POSE),
         rule.LARGE.answering(Code.BODY_POSE),
         rule.SIDE_ON,
         rule.SEATED,

@@ -33,7 +33,7 @@ HEAD = Framing(
         rule.BACK,
         rule.HIDDEN,
         rule.OBJECT,
-        rule.HAND_OVER_FACE,
+        rule.COVERED,
         rule.TURNED.limited(at_most=t.YAW_MAX_EMOJI),
         rule.DARK,
         rule.SMALL,

@@ -30,7 +30,7 @@ FACE = Framing(
         rule.MASK,
         rule.SUNGLASSES,
         rule.OBJECT,
-        rule.HAND_OVER_FACE,
+        rule.COVERED,
         rule.TURNED,
         rule.DARK,
         rule.SMALL,

@@ -31,7 +31,7 @@ ANY = Framing(
         rule.HIDDEN,
         rule.MASK,
         rule.OBJECT,
-        rule.HAND_OVER_FACE,
+        rule.COVERED,
         rule.TURNED,
         rule.DARK,
         rule.SMALL.limited(at_least=t.FACE_SHARE_MIN_HALF_BODY),

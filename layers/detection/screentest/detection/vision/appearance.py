@@ -49,15 +49,38 @@ class HeldHead:
         return float(self._torso @ torso) + self._biases[1]
 
 
-class GlassesHead:
-    """One linear layer of our own over how a face looks: opaque glasses against clear and tinted ones
-    (training/face)."""
+class FaceHeads:
+    """Linear layers of our own over how a face and what is about it look, here and to the network for what covers a
+    face (training/face).
+
+    All answers are log-odds; those of a layer that decides what else is looked at, and of glasses and hands, at even
+    chances before the picture is seen.
+    """
 
     def __init__(self) -> None:
-        with np.load(weights_file("glasses_head.npz")) as data:
-            self._weights: Array = data["weights"]
-            self._bias = float(data["bias"])
+        with np.load(weights_file("face_heads.npz")) as data:
+            self._layers: dict[str, Array] = {name: data[name] for name in data.files}
 
-    def __call__(self, features: Array) -> float:
-        """Log-odds, at even chances before the picture is seen, by the features of the face's region."""
-        return float(self._weights @ features) + self._bias
+    def _odds(self, name: str, *features: Array) -> float:
+        weights = self._layers[name]
+        return float(weights[:-1] @ np.concatenate(features) + weights[-1])
+
+    def glasses(self, face: Array) -> float:
+        """That glasses are opaque, against clear and tinted ones, by the features of the face's region."""
+        return self._odds("glasses", face)
+
+    def covered_hint(self, occlusion: Array) -> float:
+        """That something covers a part of the face, by `Occlusion.features` alone, which cost nothing."""
+        return self._odds("covered_hint", occlusion)
+
+    def covered(self, face: Array, occlusion: Array) -> float:
+        """That something does, whatever it is, by both: of an ordinary picture."""
+        return self._odds("covered", face, occlusion)
+
+    def hand_hint(self, occlusion: Array) -> float:
+        """That a hand is at the head, by `Occlusion.features` alone."""
+        return self._odds("hand_hint", occlusion)
+
+    def hand(self, face: Array, around: Array) -> float:
+        """That one is, by the features of the face's region and of what is about it."""
+        return self._odds("hand", face, around)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from screentest.detection.lazy import lazy
-from screentest.detection.vision.appearance import Appearance, GlassesHead, HeldHead
+from screentest.detection.vision.appearance import Appearance, FaceHeads, HeldHead
 from screentest.detection.vision.blendshapes import Blendshapes
 from screentest.detection.vision.blur import BlurNet
 from screentest.detection.vision.bodies import BodyDetector
@@ -28,7 +28,7 @@ class Networks:
     scene = lazy(lambda _: SceneHeads())
     appearance = lazy(lambda _: Appearance())
     held = lazy(lambda _: HeldHead())
-    glasses = lazy(lambda _: GlassesHead())
+    face_heads = lazy(lambda _: FaceHeads())
     blur = lazy(lambda _: BlurNet())
 
     def open(self) -> None:

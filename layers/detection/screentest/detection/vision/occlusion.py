@@ -6,14 +6,14 @@ on which pictures, is in `docs/training.md`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
 
 from screentest.detection.vision.crops import Region, cut
 from screentest.detection.vision.mesh import FaceMesh, Mesh
-from screentest.detection.vision.runtime import Network, sigmoid
+from screentest.detection.vision.runtime import Array, Network, sigmoid
 
 _SIZE = 128
 _REACH = 2.0
@@ -22,12 +22,13 @@ _MESH_REACH = 1.5
 """What `FaceMesh.closer` puts around the same extent."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Occlusion:
     """Probabilities, each by itself: a face may wear a mask and sunglasses and have a hand before it.
 
     `sunglasses` are opaque; clear and faintly tinted glasses are not. `hand` and `object` cover a part between brows
-    and mouth; `hand_near` touches the head or is right beside it. `hair` covers an eye.
+    and mouth; `hand_near` touches the head or is right beside it. `hair` covers an eye. `features`, `(320,)`, is what
+    the last layer makes them from, of the face as it stands: mean, then maximum of 160 channels.
     """
 
     mask: float
@@ -36,6 +37,7 @@ class Occlusion:
     object: float
     hair: float
     hand_near: float
+    features: Array = field(repr=False)
 
 
 class OcclusionNet:
@@ -55,6 +57,8 @@ class OcclusionNet:
         pixels = cut(image, region, _SIZE, replicate=False).astype(np.float32)
         mirrored = np.ascontiguousarray(pixels[:, ::-1])
         # The mirrored face is a second opinion for half a millisecond: what both see is there.
-        logits = (self._network(pixels[None])[0][0] + self._network(mirrored[None])[0][0]) / 2
+        logits, features = self._network(pixels[None])
+        logits = (logits[0] + self._network(mirrored[None], 0)[0][0]) / 2
         # The seventh output, the blur, only helped to train.
-        return Occlusion(*(float(p) for p in sigmoid(logits[:6])))
+        mask, sunglasses, hand, thing, hair, hand_near = (float(p) for p in sigmoid(logits[:6]))
+        return Occlusion(mask, sunglasses, hand, thing, hair, hand_near, features[0])
