@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from screentest.checking.sources import is_url, without_query
+from screentest.display import printable
 from screentest.reports import ContactSheet, ReportEntry
 from screentest.screening.contract import Decision, interpret
 from screentest.screening.errors import DetectorError
@@ -212,8 +213,9 @@ def _show(comparison: Comparison, console: Console) -> None:
         table.add_row(str(count), before, after)
     console.print(table)
     for change in comparison.changes:
-        name = "".join(c if c.isprintable() else "�" for c in change.new.file)
-        console.print(Text(f"{name}: {change.old.outcome} → {change.new.outcome}"), soft_wrap=True)
+        console.print(
+            Text(f"{printable(change.new.file)}: {change.old.outcome} → {change.new.outcome}"), soft_wrap=True
+        )
 
 
 def _sheet(comparison: Comparison, path: Path, title: str) -> None:

@@ -16,7 +16,8 @@ from samcli.yamlhelper import yaml_parse
 from screentest.screening import events, notices, records, routes, tags
 from screentest.screening.breaker import Breaker, BreakerPolicy
 from screentest.screening.contract import Decision
-from screentest.screening.errors import BreakerOpen, Throttled, UnreadableEvent
+from screentest.screening.errors import BreakerOpen, StoreUnavailable, Throttled, UnreadableEvent
+from screentest.screening.judging import Judge
 from screentest.screening.models import ObjectRef, Screening, Trigger, Verdict, is_later
 from screentest.screening.records import ClaimState, Record, RescreenPolicy, Result
 from screentest.screening.retry import LONGEST_ASKED, Backoff
@@ -617,4 +618,22 @@ def test_the_breaker_opens_after_a_row_of_failures_and_lets_one_probe_through() 
     breaker.before()
     breaker.succeeded()
     for _ in range(10):
+        breaker.before()
+
+
+def test_a_key_that_cannot_be_read_says_nothing_of_the_detector() -> None:
+    class Keyless:
+        def detect(self, *_: object) -> Any:
+            raise StoreUnavailable("Secrets Manager did not answer")
+
+        def sign(self, _ref: ObjectRef) -> str:
+            return "https://s3.example/a"
+
+    breaker = Breaker(BreakerPolicy(failures=2))
+    breaker.failed()
+    ports: Any = Keyless()
+    with pytest.raises(StoreUnavailable):
+        Judge(ports, ports, ports, breaker).decide(ref(), Screening.of("emo-detect-v1"))
+    breaker.failed()
+    with pytest.raises(BreakerOpen):
         breaker.before()

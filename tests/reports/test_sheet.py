@@ -8,6 +8,7 @@ import re
 import tracemalloc
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from screentest.reports import ContactSheet, ReportEntry
+from screentest.reports.entry import Absence
 from screentest.reports.sheet import BLOCK, csp_hash, embed
+from screentest.screening.models import Verdict
+from screentest.stack import REPOSITORY
 
 
 def picture(side: int = 300) -> bytes:
@@ -193,3 +197,14 @@ def test_memory_does_not_grow_with_the_entries(tmp_path: Path) -> None:
     peak(10)
     small, large = peak(2 * BLOCK), peak(8 * BLOCK)
     assert large < 1.5 * small
+
+
+def test_no_word_is_left_that_nobody_reads() -> None:
+    folders = [REPOSITORY / "screentest" / part / "assets" for part in ("page", "reports")]
+    read = "".join(
+        file.read_text() for folder in folders for file in folder.glob("*.*") if file.name != "words.json"
+    )
+    by_value = {*get_args(Absence), *map(str, Verdict), "half", "full"}
+    for folder in folders:
+        for word in json.loads((folder / "words.json").read_text())["en"]:
+            assert f'"{word}"' in read or word in by_value or "-detect" in word, word

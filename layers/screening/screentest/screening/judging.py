@@ -9,7 +9,7 @@ from typing import Final
 
 from screentest.screening.breaker import Breaker
 from screentest.screening.contract import Decision, is_download
-from screentest.screening.errors import AccessDenied, ObjectGone, OutOfTime, PictureUnreadable, ScreeningError
+from screentest.screening.errors import AccessDenied, DetectorError, ObjectGone, OutOfTime, PictureUnreadable
 from screentest.screening.models import ObjectRef, Screening, Verdict
 from screentest.screening.outcomes import outcome
 from screentest.screening.ports import Detector, Objects, Signer
@@ -69,7 +69,7 @@ class Judge:
         self.breaker.before()
         try:
             decision = self.detector.detect(self.signer.sign(ref), screening.model, screening.wire_ratio)
-        except ScreeningError as error:
+        except DetectorError as error:
             if outcome(error).trips:
                 self.breaker.failed()
             else:

@@ -30,12 +30,6 @@ def words() -> dict[str, dict[str, Any]]:
     return found
 
 
-def rule_name(rule: str, lang: str = "en") -> str:
-    """What a rule is called; a profile's own rules keep their name."""
-    found = words()[lang]["rules"].get(rule)
-    return rule if found is None else str(found[0])
-
-
 def _is_share(check: Mapping[str, Any]) -> bool:
     bounds = map(float, _BOUND.findall(str(check["limit"])))
     return str(check.get("unit") or "") in SHARES and all(-1 < bound < 1 for bound in bounds)
