@@ -11,13 +11,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from screentest.backfill.estimate import (
+    GB_SECOND,
+    INVOCATION,
+    MEMORY_GB,
+    S3_READ,
+    S3_WRITE,
+    SQS_REQUEST,
+    TABLE_WRITE,
+    TABLE_WRITES,
+)
+
 PRICES_AS_OF = "2026-11"
 MILLION = 1e6
 
-LAMBDA_GB_SECOND, LAMBDA_REQUEST = 0.0000166667, 0.20 / MILLION
-SQS_REQUEST = 0.40 / MILLION
-DYNAMODB_WRITE = 0.625 / MILLION
-S3_PUT, S3_GET = 0.005 / 1000, 0.0004 / 1000
 SNS_PUBLISH = 0.50 / MILLION
 EVENT, PIPE_REQUEST = 1.00 / MILLION, 0.40 / MILLION
 LOG_GB = 0.50
@@ -48,7 +55,7 @@ TAGS = 4
 ITEM_KB = 1.0
 """Of one verdict in the table; the index holds it again, point-in-time recovery once more."""
 
-API_GB = 1769 / 1024
+API_GB = MEMORY_GB[True]
 
 
 @dataclass(frozen=True)
@@ -69,8 +76,8 @@ class Detector:
     alarms: int
 
 
-SELF_HOSTED = Detector("self-hosted", 0.070, 1769 / 1024, 0.0, 1)
-HTTP = Detector("HTTP detector, 200 ms", 0.010 + 0.200, 512 / 1024, SECRET, 0)
+SELF_HOSTED = Detector("self-hosted", 0.070, MEMORY_GB[True], 0.0, 1)
+HTTP = Detector("HTTP detector, 200 ms", 0.010 + 0.200, MEMORY_GB[False], SECRET, 0)
 
 
 def lines(pictures: int, detector: Detector) -> list[tuple[str, float]]:
@@ -79,12 +86,11 @@ def lines(pictures: int, detector: Detector) -> list[tuple[str, float]]:
     rejected = pictures * REJECTED
     seconds = detector.seconds + AWS_CALLS_SECONDS
     return [
-        ("Lambda", invocations * (seconds * detector.memory_gb * LAMBDA_GB_SECOND + LAMBDA_REQUEST)),
+        ("Lambda", invocations * (seconds * detector.memory_gb * GB_SECOND + INVOCATION)),
         ("SQS: send, receive, delete", (pictures + 2 * invocations) * SQS_REQUEST),
         ("SQS: polling, always", IDLE_POLLS * SQS_REQUEST),
-        # The claim comes into the index of what is pending, the verdict takes it out and into the other.
-        ("DynamoDB: claim, verdict, indexes", (pictures * 5 + rejected * 2) * DYNAMODB_WRITE),
-        ("S3: get picture, get tags, put tags", pictures * (2 * S3_GET + S3_PUT)),
+        ("DynamoDB: claim, verdict, indexes", (pictures * TABLE_WRITES + rejected * 2) * TABLE_WRITE),
+        ("S3: get picture, get tags, put tags", pictures * (2 * S3_READ + S3_WRITE)),
         ("SNS: rejections", rejected * SNS_PUBLISH),
         ("Events: pipe and bus", pictures * (EVENT + PIPE_REQUEST)),
         ("Logs, 2 KB a picture", pictures * 2e-6 * LOG_GB),

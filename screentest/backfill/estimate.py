@@ -41,8 +41,9 @@ BATCH_JOB: Final = 0.25
 BATCH_OBJECT: Final = 1e-6
 """S3 Batch Operations, an object; listing one costs another 1.5 % of it."""
 
-TABLE_WRITES: Final = 4
-"""Claim and verdict, each in the table and in the index."""
+TABLE_WRITES: Final = 5
+"""Claim and verdict in the table; the claim comes into the index of what is pending, the verdict takes it out and comes
+into the other one."""
 
 ASSUMED_SECONDS: Final = 0.5
 """Detector time where the stack has no verdict to learn from."""

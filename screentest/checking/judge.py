@@ -89,6 +89,7 @@ class Recorder(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """As the transport inside."""
+        self._local.answer = None  # that of an earlier try is not this one's
         response = self._inner.handle_request(request)
         kept = bytearray()
         self._local.answer = response.status_code, kept

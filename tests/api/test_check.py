@@ -449,6 +449,19 @@ class TestRemote:
         assert status == 0
         assert waits == [3.0, 3.0]
 
+    def test_one_that_throttles_and_then_is_gone_has_given_no_answer(self) -> None:
+        answers = iter([httpx.Response(429, stream=httpx.ByteStream(b'{"code": "Throttling"}'))])
+
+        def handler(request: httpx.Request) -> httpx.Response:
+            try:
+                return next(answers)
+            except StopIteration:
+                raise httpx.ConnectError("refused") from None
+
+        given = settings(self.URL, detector="http://detector.example")
+        status, (line,), _ = checked(given, transport=httpx.MockTransport(handler), sleep=lambda _: None)
+        assert (status, line["verdict"], line["status"], line["response"]) == (2, "error", 0, None)
+
     def test_one_that_always_throttles(self) -> None:
         waits: list[float] = []
         page = httpx.MockTransport(lambda _: httpx.Response(429, json={"code": "Throttling", "message": "x"}))
