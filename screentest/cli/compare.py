@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from screentest.cli.options import FAILED, Json
+from screentest.cli.options import FAILED, Json, exit_on_errors
 
 app = typer.Typer(add_completion=False)
 
@@ -37,9 +37,5 @@ def compare(
     """Compare verdicts of two detectors, versions or profiles over the same pictures."""
     from screentest.comparing import CompareError, run
 
-    try:
-        status = run(old, new, json_output=json_output, report=report, out=sys.stdout)
-    except CompareError as error:
-        typer.echo(f"error: {error}", err=True)
-        status = FAILED
-    raise typer.Exit(status)
+    with exit_on_errors(CompareError, unread=FAILED):
+        raise typer.Exit(run(old, new, json_output=json_output, report=report, out=sys.stdout))

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from screentest.cli.options import exit_on_errors
+
 app = typer.Typer(add_completion=False)
 
 
@@ -28,9 +30,5 @@ def demo(
     from screentest.demo import DemoError, run
     from screentest.stack import StackError
 
-    try:
-        right = run(photos=photos, out=out)
-    except (StackError, DemoError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
-    raise typer.Exit(0 if right else 1)
+    with exit_on_errors((StackError, DemoError)):
+        raise typer.Exit(0 if run(photos=photos, out=out) else 1)

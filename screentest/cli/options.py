@@ -88,7 +88,9 @@ FAILED = 2
 
 
 @contextmanager
-def exit_on_errors(errors: type[Exception] = AwsError, *, unread: int = 0) -> Iterator[None]:
+def exit_on_errors(
+    errors: type[Exception] | tuple[type[Exception], ...] = AwsError, *, unread: int = 0
+) -> Iterator[None]:
     """End a command on the errors that its operator can mend: one line on standard error, exit status 2.
 
     Args:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from screentest.cli.options import DETECTOR_PROFILE, FAILED, Json
+from screentest.cli.options import DETECTOR_PROFILE, Json, exit_on_errors
 
 if TYPE_CHECKING:
     from screentest.detection.rules.rule import Rule
@@ -44,41 +44,45 @@ def rules(
     ] = False,
 ) -> None:
     """List rules: what a picture must be, how it is measured, the limit and its reason, and the code."""
-    from screentest.detection import errors, models
-    from screentest.detection.rules.catalogue import RULES
+    from screentest.detection.errors import DetectionError
 
-    unseen: list[str] = []
     if (ratio and not model) or (model and profile):
-        typer.echo("error: --ratio goes with --model, and --model or --profile goes alone", err=True)
-        raise typer.Exit(FAILED)
-    try:
+        raise typer.BadParameter("--ratio goes with --model, and --model or --profile goes alone")
+    with exit_on_errors(DetectionError):
         if schema:
             from screentest.detection import profiles
 
             typer.echo(json.dumps(profiles.schema(), indent=2))
             return
-        if profile:
-            from screentest.detection import profiles
+        listed, unseen = _chosen(model, ratio, profile)
+        if json_output:
+            typer.echo(json.dumps([_as_dict(rule) for rule in listed], indent=2))
+            return
+        for rule in listed:
+            typer.echo(_as_text(rule))
+        for requirement in unseen:
+            typer.echo(f"not measured: {requirement}")
 
-            # One profile is shown; check and serve take several.
-            said, spec = profiles.load(profile[0])
-            unseen = said.not_measured
-            listed = list(spec.framings[0].rules)
-        elif model:
-            spec = models.find(models.full_name(model))
-            listed = list(spec.framing(ratio or spec.ratios[0]).rules)
-        else:
-            listed = list(RULES.values())
-    except errors.DetectionError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(FAILED) from error
-    if json_output:
-        typer.echo(json.dumps([_as_dict(rule) for rule in listed], indent=2))
-        return
-    for rule in listed:
-        typer.echo(_as_text(rule))
-    for requirement in unseen:
-        typer.echo(f"not measured: {requirement}")
+
+def _chosen(model: str | None, ratio: str | None, profile: list[str] | None) -> tuple[list[Rule], list[str]]:
+    """The rules that are asked for, and what a profile says that it cannot see.
+
+    Raises:
+        DetectionError: no such model, ratio or profile.
+    """
+    from screentest.detection import models
+    from screentest.detection.rules.catalogue import RULES
+
+    if profile:
+        from screentest.detection import profiles
+
+        # One profile is shown; check and serve take several.
+        said, spec = profiles.load(profile[0])
+        return list(spec.framings[0].rules), said.not_measured
+    if model:
+        spec = models.find(models.full_name(model))
+        return list(spec.framing(ratio or spec.ratios[0]).rules), []
+    return list(RULES.values()), []
 
 
 def _as_dict(rule: Rule) -> dict[str, Any]:

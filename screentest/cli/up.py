@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from screentest.cli.options import exit_on_errors
+
 app = typer.Typer(add_completion=False)
 
 
@@ -30,8 +32,5 @@ def up(
     from screentest.stack import StackError
     from screentest.stack.up import ORIGINS, run
 
-    try:
+    with exit_on_errors(StackError):
         run(port=port, page_port=page_port, origins=cors_origin or ORIGINS)
-    except StackError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
