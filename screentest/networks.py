@@ -29,7 +29,7 @@ FILES = (
     "palm_detection_full.tflite",
     "hand_landmark_full.tflite",
     "pose_detection.tflite",
-    "pose_landmark_full.tflite",
+    "pose_landmark_points.tflite",
 )
 """What the detectors read, sooner or later."""
 

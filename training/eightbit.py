@@ -8,6 +8,7 @@ weights are rounded one after the other, each making up for the rounding of thos
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -149,11 +150,11 @@ def equalise(source: Path, target: Path, pictures: list[np.ndarray], *, within: 
     largest: dict[str, np.ndarray] = {}
     for values in run(source, pictures):
         for name, value in values.items():
-            if value.ndim == 4 and within in name:
+            if value.ndim == 4 and re.search(within, name):
                 high = np.abs(value).max((0, 1, 2))
                 largest[name] = np.maximum(largest.get(name, high), high)
     made = {int(op.outputs[0]): op for op in graph.operators if file.code(op) in (CONV, DEPTHWISE, ADD)}
-    made = {tensor: op for tensor, op in made.items() if within in file.name(tensor)}
+    made = {tensor: op for tensor, op in made.items() if re.search(within, file.name(tensor))}
     group = {tensor: tensor for tensor in made}
     for tensor, operator in made.items():
         if file.code(operator) == ADD:
@@ -198,11 +199,14 @@ def look(
             high[name] = max(high.get(name, -np.inf), float(value.max(initial=0)))
         for operator in file.convolutions():
             name = file.name(operator.outputs[0])
-            if within not in name:
+            if not re.search(within, name):
                 continue
             image = values[file.name(operator.inputs[0])][0]
             side, step = int(file.graph.tensors[operator.inputs[1]].shape[1]), operator.builtinOptions.strideH
-            rows, columns = (-(-extent // step) for extent in image.shape[:2])
+            inside = operator.builtinOptions.padding == schema.Padding.VALID
+            rows, columns = (
+                (extent - side) // step + 1 if inside else -(-extent // step) for extent in image.shape[:2]
+            )
             at = draw.choice(rows * columns, min(PLACES, rows * columns), replace=False)
             ys, xs = at // columns * step, at % columns * step
             lack = [
@@ -272,11 +276,18 @@ def settle(exact: Path, target: Path, read: dict[str, np.ndarray]) -> None:
     file.write(target)
 
 
-def quantise(source: Path, target: Path, pictures: list[np.ndarray], *, within: str) -> None:
-    """The convolutions and additions whose names have `within` in eight bits, the rest as it is."""
+def quantise(
+    source: Path,
+    target: Path,
+    pictures: list[np.ndarray],
+    *,
+    within: str,
+    kinds: Sequence[TFLOperationName] = KINDS,
+) -> None:
+    """Operators of these kinds whose names match `within` in eight bits, the rest as it is."""
     ranges, read = look(source, pictures, within=within)
     recipe = recipe_manager.RecipeManager()
-    for kind in KINDS:
+    for kind in kinds:
         recipe.add_static_config(regex=within, operation_name=kind, activation_num_bits=8, weight_num_bits=8)
     made = quantizer.Quantizer(str(source), recipe.get_quantization_recipe()).quantize(ranges)
     target.write_bytes(made.quantized_model)

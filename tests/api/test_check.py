@@ -602,7 +602,7 @@ def test_missing_weights_are_said_before_any_picture(
     monkeypatch.setattr(networks, "WEIGHTS", tmp_path)
     result = command("album/a.jpg", "--model", "emo")
     assert result.exit_code == 2
-    assert "pose_landmark_full.tflite are missing" in result.stderr
+    assert "pose_landmark_points.tflite are missing" in result.stderr
     assert "make weights" in result.stderr
 
 

@@ -82,7 +82,7 @@ def letterbox(image: Image.Image, size: int, *, centred: bool) -> tuple[Pixels, 
     """The whole picture in a black square of `size`, and the square as a region of the picture's frame."""
     long = max(image.size)
     width, height = (max(1, round(side * size / long)) for side in image.size)
-    small = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    small = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
     canvas = np.zeros((size, size, 3), np.uint8)
     x, y = ((size - width) // 2, (size - height) // 2) if centred else (0, 0)
     canvas[y : y + height, x : x + width] = np.asarray(small)
@@ -95,7 +95,7 @@ def fitted(image: Image.Image, long: int, cell: int) -> tuple[Pixels, tuple[int,
     how many rows and columns of cells the picture covers."""
     scale = long / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
-    small = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    small = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
     rows, columns = -(-height // cell), -(-width // cell)
     canvas = np.zeros((rows * cell, columns * cell, 3), np.uint8)
     canvas[:height, :width] = np.asarray(small)

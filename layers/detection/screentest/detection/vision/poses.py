@@ -43,7 +43,7 @@ class PoseDetector:
 
     def __init__(self) -> None:
         self._detector = Network("pose_detection.tflite")
-        self._network = Network("pose_landmark_full.tflite")
+        self._network = Network("pose_landmark_points.tflite")
 
     def find(self, image: Image.Image, min_score: float, region: Region | None = None) -> list[Detection]:
         """Bodies by their own detector; point 0 is the middle of the hips, point 1 lies on the body's circle."""
@@ -64,7 +64,7 @@ class PoseDetector:
     def __call__(self, image: Image.Image, region: Region) -> Pose:
         """The pose of the body in `region` of `image`."""
         pixels = cut(image, region, _SIZE, replicate=False)
-        raw, world = self._network(pixels[None].astype(np.float32) / np.float32(255), 0, 4)
+        raw, world = self._network(pixels[None].astype(np.float32) / np.float32(255), 0, 2)
         marks = raw.reshape(39, 5)[:33]
         flat = region.to_picture(marks[:, :2] / np.float32(_SIZE))
         spatial = world.reshape(39, 3)[:33].copy()
