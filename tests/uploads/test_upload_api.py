@@ -160,6 +160,19 @@ def test_a_form_takes_what_one_of_its_detectors_takes() -> None:
     assert stage.form("a/")["max_bytes"] == 20 * 1024 * 1024
 
 
+def test_of_two_routes_with_one_prefix_the_one_for_its_type_screens() -> None:
+    """The example of docs/routes.md."""
+    routes = Routes.parse(
+        '[{"prefix": "a/", "suffix": ".PNG", "screenings": [{"model": "emoji-detect-v1"}]}, '
+        '{"prefix": "a/", "screenings": [{"model": "emo-detect-v1"}]}]'
+    )
+    stage = Stage(routes=routes)
+    for content_type, model in (("image/png", "emoji-detect-v1"), ("image/jpeg", "emo-detect-v1")):
+        status, made, _ = stage.ask("POST", "/uploads", {"prefix": "a/", "type": content_type})
+        assert (status, [s["model"] for s in made["screenings"]]) == (200, [model])
+        assert [s.model for s in routes.screenings(made["key"])] == [model]
+
+
 def test_a_key_ends_as_its_route_wants() -> None:
     routes = Routes.parse(
         '[{"prefix": "a/", "suffix": ".RAW.jpg", "screenings": [{"model": "emo-detect-v1"}]}]'

@@ -21,6 +21,10 @@ class Choice:
     suffix: str
     screenings: tuple[Screening, ...]
 
+    def takes(self, name: str) -> bool:
+        """Whether a file of that name ends as the route wants; case is ignored, as routes do."""
+        return name.lower().endswith(self.suffix.lower())
+
     def key(self, folder: str, name: str) -> str:
         """A new key that cannot be guessed, for a file of that name, which may hold anything.
 
@@ -29,7 +33,7 @@ class Choice:
         """
         kept = re.sub(r"[\x00-\x1f\x7f/\\]+", "_", name)[-NAME_LENGTH:] or "picture"
         kept = kept.encode("utf-8", "replace").decode()
-        ending = "" if kept.lower().endswith(self.suffix.lower()) else self.suffix
+        ending = "" if self.takes(kept) else self.suffix
         return f"{self.prefix}{folder}{uuid.uuid4().hex}/{kept}{ending}"
 
 

@@ -169,11 +169,12 @@ class UploadApi:
             raise Refused(401, "InvalidApiKey", "Invalid API-key provided.", WWW_Authenticate="Bearer")
 
     def _form(self, body: Mapping[str, Any]) -> Answer:
-        choice = self._choice(body.get("prefix"))
         content_type = body.get("type")
         if not isinstance(content_type, str) or content_type not in TYPES:
             raise _invalid(f"type is one of {', '.join(TYPES)}")
-        key = choice.key(FOLDER, f"picture{TYPES[content_type]}")
+        name = f"picture{TYPES[content_type]}"
+        choice = self._choice(body.get("prefix"), name)
+        key = choice.key(FOLDER, name)
         # What any of its detectors takes: to the others it is a picture that they reject.
         largest = max(family_of(screening.model).megabytes for screening in choice.screenings) * 1024 * 1024
         form = self._store.form(key, content_type, largest)
@@ -194,11 +195,13 @@ class UploadApi:
             {},
         )
 
-    def _choice(self, prefix: object) -> Choice:
-        for choice in self._choices:
-            if choice.prefix == prefix:
-                return choice
-        raise _invalid(f"prefix is one of {', '.join(choice.prefix for choice in self._choices)}")
+    def _choice(self, prefix: object, name: str) -> Choice:
+        """Of the routes with this prefix the first that wants such names; else the first, which gives it another."""
+        found = [choice for choice in self._choices if choice.prefix == prefix]
+        if not found:
+            known = dict.fromkeys(choice.prefix for choice in self._choices)
+            raise _invalid(f"prefix is one of {', '.join(known)}")
+        return next((choice for choice in found if choice.takes(name)), found[0])
 
     def _verdicts(self, query: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         key = query.get("key", "")
