@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from screentest.checking.sources import is_url
+from screentest.checking.sources import is_object, is_url
 from screentest.cli.options import DETECTOR_PROFILE, DecodeLimit
 from screentest.detection import ModelSpec, models
 from screentest.detection.errors import ProfileError
@@ -187,8 +187,11 @@ def _check_detector(detector: str, paths: Sequence[str]) -> None:
     if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
         raise CheckError(f"--detector {detector}: give an http or https address without a key in it")
     for path in paths:
-        if not is_url(path):
-            raise CheckError(
-                f"{path} is a local file or folder, which the server at {detector} cannot fetch: give URLs that it "
-                "can reach, or leave --detector out to judge on this machine"
-            )
+        if is_url(path):
+            continue
+        kind = "an object in S3" if is_object(path) else "a local file or folder"
+        kind = "standard input" if path == "-" else kind
+        raise CheckError(
+            f"{path} is {kind}, which the server at {detector} cannot fetch: give URLs that it can reach, or leave "
+            "--detector out to judge on this machine"
+        )

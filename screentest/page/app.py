@@ -30,8 +30,8 @@ from screentest.screening.routes import Routes
 FOLDER = "page/"
 """Where uploads lie below a route's prefix, so that they can be told from everything else, and removed."""
 
-MAX_UPLOAD = 20_000_000
-"""Bytes; twice what the detectors' documents allow, so that a picture that is too large can be tried as well."""
+MAX_UPLOAD = 25_000_000
+"""Bytes; more than any detector takes, so that a picture that is too large can be tried as well."""
 FORM_VARIABLE = "${filename}"
 """What S3 replaces in the key of an upload by form: the policy would leave open what the object is called."""
 

@@ -475,6 +475,11 @@ class TestRemote:
         with pytest.raises(CheckError, match="local file"):
             settings(self.URL, path, detector="http://detector.example")
 
+    @pytest.mark.parametrize(("path", "kind"), [("-", "standard input"), ("s3://b/a.jpg", "object in S3")])
+    def test_nor_what_else_is_no_url(self, path: str, kind: str) -> None:
+        with pytest.raises(CheckError, match=kind):
+            settings(self.URL, path, detector="http://detector.example")
+
     @pytest.mark.parametrize(
         "detector", ["detector.example", "ftp://x.example", "http://sk-1@x.example", "http://"]
     )

@@ -187,6 +187,12 @@ def test_a_key_without_a_route_is_skipped(function: Function) -> None:
     assert function.result("elsewhere/x.jpg") == ("Succeeded", "skipped: no route for its key")
 
 
+@pytest.mark.parametrize("key", ["emo/1x1/", "screentest-backfill/job/manifest.csv"])
+def test_what_is_no_picture_by_its_key_is_skipped(function: Function, key: str) -> None:
+    function.place.put(key, b"")
+    assert function.result(key) == ("Succeeded", "skipped: no picture by its key")
+
+
 def test_what_passes_by_itself_is_tried_again_by_s3(function: Function) -> None:
     function.place.put(KEY)
     function.detector.answer = Throttled("too many requests")

@@ -11,6 +11,7 @@ import pytest
 from page.page_bench import BUCKET, Bench
 from PIL import Image
 
+from screentest.detection.pictures import MAX_FILE_BYTES
 from screentest.page import PageServer
 from screentest.page.app import MAX_UPLOAD, Page, _Refused
 from screentest.screening.choices import offered
@@ -49,7 +50,7 @@ def test_what_it_serves_may_load_nothing_else(page: PageServer) -> None:
 
 def test_the_limit_that_is_shown_is_the_one_that_is_enforced(page: PageServer) -> None:
     settings = httpx.get(f"{page.url}/api/settings").json()
-    assert settings["maxUpload"] == MAX_UPLOAD
+    assert settings["maxUpload"] == MAX_UPLOAD > MAX_FILE_BYTES, "too large a picture can be tried"
     assert all("{limit} MB" in words["drop-hint"] for words in settings["words"].values())
 
 

@@ -75,17 +75,19 @@ def test_the_base_url_may_end_as_it_likes(base: str) -> None:
     assert paths == ["/api/v1/services/aigc/image2video/face-detect"]
 
 
-def test_a_refused_key_is_read_anew_once() -> None:
-    keys = iter(["old", "new"])
+@pytest.mark.parametrize("first", ["old", None])
+def test_a_refused_key_is_read_anew_once(first: str | None) -> None:
+    """One that was not there, too: its secret may have been filled since."""
+    keys = iter([first, "new"])
     asked: list[bool] = []
-    sent: list[str] = []
+    sent: list[str | None] = []
 
-    def key(refused: bool) -> str:
+    def key(refused: bool) -> str | None:
         asked.append(refused)
         return next(keys)
 
     def server(request: httpx.Request) -> httpx.Response:
-        sent.append(request.headers["authorization"])
+        sent.append(request.headers.get("authorization"))
         if sent[-1] == "Bearer new":
             return httpx.Response(200, json=PASS)
         return httpx.Response(401, json={"code": "InvalidApiKey", "message": "Invalid API-key provided."})
@@ -93,7 +95,7 @@ def test_a_refused_key_is_read_anew_once() -> None:
     with client(server, api_key=key) as detector:
         assert detector.detect(URL, "emo-detect-v1", "1:1").verdict is Verdict.PASS
     assert asked == [False, True]
-    assert sent == ["Bearer old", "Bearer new"]
+    assert sent == [first and f"Bearer {first}", "Bearer new"]
 
 
 def test_a_key_that_stays_refused_is_not_tried_twice() -> None:

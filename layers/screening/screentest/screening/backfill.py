@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from screentest.screening import events, records
+from screentest.screening import events, records, routes
 from screentest.screening.errors import ObjectGone, ScreeningError, UnreadableEvent
 from screentest.screening.models import ObjectRef, Reason, Screening, Trigger, Verdict
 from screentest.screening.outcomes import outcome
@@ -149,7 +149,8 @@ class Tasks:
     """Answers S3 Batch Operations, one task an invocation.
 
     What S3 cannot filter by is skipped here, as `Succeeded`: verdicts that stand. `TemporaryFailure` is tried again by
-    S3 until the job ends; `PermanentFailure` has a verdict `error`, a notice and a line in the completion report.
+    S3 until the job ends; `PermanentFailure` has a verdict `error`, a notice and a line in the completion report. Where
+    not even the object's head can be read it has the line alone: which version it is about is not known.
     """
 
     def __init__(self, screener: Screener, telemetry: Telemetry) -> None:
@@ -233,6 +234,9 @@ class Tasks:
             last_modified=look.last_modified,
             trigger=Trigger.BACKFILL,
         )
+        if routes.is_folder(ref) or routes.is_report(ref):
+            self._telemetry.ignored(ref, "no picture")
+            return "Succeeded", "skipped: no picture by its key"
         screenings = self._screener.screenings(ref)
         if not screenings:
             self._telemetry.ignored(ref, "no route")

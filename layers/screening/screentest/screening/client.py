@@ -117,7 +117,7 @@ class DetectionClient:
         try:
             return ask(key)
         except ConfigurationError as error:
-            fresh = self._key(True) if error.status == 401 and key else key
+            fresh = self._key(True) if error.status == 401 else key
             if fresh == key:
                 raise
         return ask(fresh)
