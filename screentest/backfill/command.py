@@ -222,6 +222,7 @@ class Backfill:
     def _list(self, job: Job) -> int:
         stack = self._access.stack
         queue = self._queue(stack)
+        dead = self._dead_letters(stack) if self._options.wait else 0
         with self._jobs.alone(job.id):
             self._jobs.answer(job.id)
             if not queue.is_on():
@@ -245,7 +246,18 @@ class Backfill:
                     "throws away what waits"
                 )
                 return INTERRUPTED
-        return self._ended(queue, job)
+        self._ended(queue, job)
+        failed = self._dead_letters(stack) - dead if self._options.wait else 0
+        if failed <= 0:
+            return DONE
+        self._remark(
+            f"{counted(failed, 'object')} could not be screened: screentest verdicts --verdict error says why; mend "
+            "that, then screentest redrive, or give the backfill again"
+        )
+        return LEFT
+
+    def _dead_letters(self, stack: Stack) -> int:
+        return queues.depth(self._access.client("sqs"), stack.output("BackfillDeadLetterQueueUrl"))
 
     def _lister(self, stack: Stack, job: Job, queue: queues.Queue) -> queues.Lister:
         return queues.Lister(
@@ -270,7 +282,7 @@ class Backfill:
                 if empty < 2:
                     self._sleep(0.5 if depth == 0 else queues.POLL_SECONDS)
 
-    def _ended(self, queue: queues.Queue, job: Job) -> int:
+    def _ended(self, queue: queues.Queue, job: Job) -> None:
         waiting = queue.depth()
         if self._options.json_output:
             self._emit({"engine": "queue", "waiting": waiting} | job.to_json())
@@ -278,7 +290,6 @@ class Backfill:
             self._show(job, waiting, queue.is_on())
         if not job.listed and job.phase is Phase.LISTED:
             self._empty(job.selection)
-        return DONE
 
     def _show(self, job: Job, waiting: int, on: bool) -> None:
         out = self._results.print
@@ -410,7 +421,8 @@ class Backfill:
             self._stop(job, Request.CANCEL, Phase.CANCELLED)
             queue.empty()
             self._remark("what waited in the backfill queue is thrown away, that of other jobs too")
-        return self._ended(queue, self._jobs.load(job_id) or job)
+        self._ended(queue, self._jobs.load(job_id) or job)
+        return DONE
 
     def _stop(self, job: Job, request: Request, phase: Phase) -> None:
         """Ask the process that lists the job to stop, and wait for it; where there is none, note it ourselves."""

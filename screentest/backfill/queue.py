@@ -138,13 +138,7 @@ class Queue:
 
     def depth(self) -> int:
         """Messages that wait, are being screened, or wait to be tried again; approximate, as SQS counts."""
-        names = ("", "NotVisible", "Delayed")
-        with as_aws_errors("read the backfill queue", needs="sqs:GetQueueAttributes on the backfill queue"):
-            answer = self._sqs.get_queue_attributes(
-                QueueUrl=self._url,
-                AttributeNames=[f"ApproximateNumberOfMessages{name}" for name in names],  # type: ignore[misc]
-            )
-        return sum(int(count) for count in answer["Attributes"].values())
+        return depth(self._sqs, self._url)
 
     def empty(self) -> None:
         """Throw away what waits.
@@ -183,6 +177,21 @@ class Queue:
                 "nothing reads the backfill queue: its event source is missing; deploy the stack again (make deploy)"
             )
         return found
+
+
+def depth(sqs: SQSClient, url: str) -> int:
+    """Messages of a queue, those that cannot be received just now too; approximate, as SQS counts.
+
+    Raises:
+        AwsError: the queue may not be read.
+    """
+    names = ("", "NotVisible", "Delayed")
+    with as_aws_errors("read the backfill queue", needs="sqs:GetQueueAttributes on both backfill queues"):
+        answer = sqs.get_queue_attributes(
+            QueueUrl=url,
+            AttributeNames=[f"ApproximateNumberOfMessages{name}" for name in names],  # type: ignore[misc]
+        )
+    return sum(int(count) for count in answer["Attributes"].values())
 
 
 class RateLimit:

@@ -20,6 +20,7 @@ from PIL import Image
 from support import waiting
 from typer.testing import CliRunner, Result
 
+from screentest.backfill.command import Backfill
 from screentest.cli import app
 from screentest.screening import records
 from screentest.screening.errors import Throttled
@@ -228,6 +229,29 @@ def test_uploads_do_not_wait_for_a_paused_backfill(operator: Operator, stack: Lo
     cancelled = operator.json("backfill", "--cancel", job)
     assert cancelled["phase"] == "cancelled"
     assert cancelled["waiting"] == 0
+
+
+def test_what_could_not_be_screened_is_said_at_the_end(
+    operator: Operator, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = {"QueueUrl": stack.outputs["BackfillDeadLetterQueueUrl"]}
+    real = Backfill._drain
+
+    def drain(self: Backfill, *given: Any) -> None:
+        real(self, *given)
+        stack.client("sqs").send_message(
+            **dead, MessageBody="{}"
+        )  # as the function does with permanent errors
+
+    monkeypatch.setattr(Backfill, "_drain", drain)
+    try:
+        for again in range(2):
+            operator.put([f"{again}.jpg"])
+            done = operator.run("backfill", operator.uri, status=1)
+            assert "1 object could not be screened" in done.stderr, "those of earlier jobs are not counted"
+    finally:
+        while found := stack.client("sqs").receive_message(**dead).get("Messages"):
+            stack.client("sqs").delete_message(**dead, ReceiptHandle=found[0]["ReceiptHandle"])
 
 
 def test_dead_letters_are_screened_when_put_back(operator: Operator, stack: LocalStack) -> None:

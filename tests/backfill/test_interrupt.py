@@ -136,6 +136,7 @@ class Operator:
             "VerdictTableName": self._place.table,
             "BackfillQueueUrl": self._place.queue_url,
             "BackfillFunctionName": self._stack,
+            "BackfillDeadLetterQueueUrl": {"Ref": "Other"},
         }
         template = {
             "Resources": {"Other": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": self._stack}}},
