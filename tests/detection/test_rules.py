@@ -123,7 +123,7 @@ def test_what_covers_a_tilted_face_is_named_before_the_tilt(name: str, measure: 
     tilted = picture.rotate(33, Image.Resampling.BICUBIC, expand=True, fillcolor=picture.getpixel((5, 5)))
     evidence = measure(pictures.jpeg(tilted))
     failed = [rule.name for rule in EMO.framing("1:1").rules if rule.fails(rule.value(evidence))]
-    assert failed[:2] == [name, "head tilted"]
+    assert [rule for rule in failed if rule != "face covered"][:2] == [name, "head tilted"]
     assert evidence.read("object_over_face") is None
 
 
