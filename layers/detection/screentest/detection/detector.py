@@ -209,7 +209,7 @@ def _explain(evidence: Evidence, checks: tuple[Check, ...], decided: str | None)
         return x1 * sx, y1 * sy, x2 * sx, y2 * sy
 
     def points(values: Points) -> tuple[Point, ...]:
-        return tuple((float(x) * sx, float(y) * sy) for x, y, *_ in values)
+        return tuple((x * sx, y * sy) for x, y in values[:, :2].tolist())
 
     named, landmarks = {}, {}
     if subject.face is not None:

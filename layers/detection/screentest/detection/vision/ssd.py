@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from screentest.detection.vision.crops import Points, Region
-from screentest.detection.vision.runtime import Array, sigmoid
+from screentest.detection.vision.runtime import Array, log_odds, sigmoid
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +69,16 @@ def decode(
         region: where the input lies in the working frame.
         min_score: lowest score.
     """
-    scores = sigmoid(logits)
-    chosen = np.flatnonzero(scores >= min_score)
+    chosen = np.flatnonzero(logits >= log_odds(min_score))
     if not chosen.size:
         return []
-    chosen = chosen[np.argsort(-scores[chosen])]
+    chosen = chosen[np.argsort(-logits[chosen])]
     raw = boxes[chosen] / np.float32(size)
     raw[:, 0:2] += centres[chosen]
     raw[:, 4:] += np.tile(centres[chosen], (raw.shape[1] - 4) // 2)
     half = raw[:, 2:4] / 2
     rows = np.concatenate([raw[:, :2] - half, raw[:, :2] + half, raw[:, 4:]], axis=1)
-    weights = scores[chosen]
+    weights = sigmoid(logits[chosen])
     found = []
     left = np.arange(len(rows))
     while left.size:
