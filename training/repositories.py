@@ -30,6 +30,11 @@ def _git(clone: Path, *arguments: str) -> bytes:
     ).stdout
 
 
+def contents_of(mirror: Path, name: str, commit: str, path: str) -> bytes:
+    """One file of `owner/name` at a commit."""
+    return _git(clone_of(mirror, name), "cat-file", "blob", f"{commit}:{path}")
+
+
 def files(
     mirror: Path, name: str, prefix: str = "", suffixes: tuple[str, ...] = PICTURES
 ) -> list[tuple[str, str]]:

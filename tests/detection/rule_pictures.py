@@ -217,7 +217,7 @@ PICTURES: dict[str, tuple[Callable[[], Image.Image], ModelSpec, str]] = {
     "legs cut": (lambda: standing(0.82), ANIMATE_ANYONE, "1:1"),
     "body cut": (bust, ANIMATE_ANYONE, "1:1"),
     "large thing held": (
-        lambda: _paint(pictures.waist_up(), (225, 110, 40), _ellipse(490, 860, 420, 420)),
+        lambda: _paint(pictures.waist_up(), (225, 110, 40), _ellipse(560, 860, 420, 420)),
         ANIMATE_ANYONE,
         "1:1",
     ),

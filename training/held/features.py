@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import subprocess
 import sys
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +24,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import portraits
+import repositories
 
 from screentest.detection import pictures
 from screentest.detection.evidence import Evidence
@@ -192,14 +192,7 @@ def tasks(
 
 def blob(mirror: Path, entry: dict[str, str]) -> bytes:
     """The file that an entry of `pictures.json` names."""
-    clone = mirror / entry["repo"].replace("/", "+", 1)
-    clone = clone / "repo" if (clone / "repo").is_dir() else clone
-    done = subprocess.run(
-        ["git", "-C", str(clone), "cat-file", "blob", f"{entry['commit']}:{entry['path']}"],
-        check=True,
-        capture_output=True,
-    )
-    return done.stdout
+    return repositories.contents_of(mirror, entry["repo"], entry["commit"], entry["path"])
 
 
 def _share(things: list[tuple[Image.Image, bool]]) -> None:

@@ -136,9 +136,7 @@ class Figure(Room):
         w = t.SEATED_WITNESSES
         low, high = t.SEATED_BENT
         bent = 0.0 if angle is None else min(max((t.STANDING_ANGLE - angle) / 10, low), high)
-        return probability(
-            w.scene * self._scene.seated + w.bent * bent + w.unknown * (angle is None) + w.bias
-        )
+        return probability(w.scene * self._scene.seated + w.bent * bent + w.bias)
 
     @measured(frame="main body")
     def legs_agreed(self) -> bool:
@@ -221,14 +219,8 @@ class Figure(Room):
 
     @measured(frame="picture")
     def whole(self) -> bool:
-        """Whether an ankle is in the frame, or room for a whole shin below the knees (a long dress hides them)."""
-        return bool(self.ankles) or self._room_for_ankles()
-
-    def _room_for_ankles(self) -> bool:
-        body, pose = self.subject.body, self.pose
-        if body is None or pose is None or float(body.scores[_KNEES].mean()) < t.KNEES_SEEN:
-            return False
-        return self._below(body.points[_KNEES, 1], pose) >= t.WHOLE_SHINS
+        """Whether an ankle is in the frame, or room for a whole figure below the face (a long dress hides them)."""
+        return bool(self.ankles) or self.room_below_face >= t.FIGURE_DEPTH
 
     def _seen(self, *points: int) -> list[int]:
         """Those points of the pose that are visible inside the frame."""

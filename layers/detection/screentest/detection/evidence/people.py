@@ -130,14 +130,11 @@ class People(Room):
 
     @measured("persons", frame="picture")
     def person_count(self) -> int:
-        """Bodies with heads of their own and confirmed faces that belong to none of them, at least a third of the main
-        person's size; two where `several_people` is likely, one where it is unlikely."""
+        """One, or where `several_people` is likely the bodies with heads of their own and the confirmed faces that
+        belong to none of them, at least a third of the main person's size, and two at least."""
         if not self.has_person:
             return 0
-        count = self.bodies_counted
-        if count == 1:
-            return 1 + (self.several_people > t.SEVERAL_SURE)
-        return count if count > 2 or self.several_people > t.SEVERAL_UNLIKELY else 1
+        return max(self.bodies_counted, 2) if self.several_people > t.SEVERAL_MAX else 1
 
     @measured(frame="main body")
     def shoulders_swapped(self) -> bool:
