@@ -98,7 +98,7 @@ SEVERAL_WITNESSES = SeveralWitnesses(0.79, 3.45, 1.02, -1.00)
 """Fitted on the labelled pictures (training/scene), on scene odds that saw none of the picture's repository."""
 SEVERAL_MAX = 0.45
 """By weights that had not seen their source: single persons of good pictures up to 0.45 but for two with photographs
-about them (0.74 and 0.94), two people 0.47 and more but for seven of 120; of 63 with people in the background 23."""
+about them (0.79 and 0.92), two people 0.46 and more but for seven of 120; of 63 with people in the background 23."""
 SECOND_PERSON_PLAIN = 0.5
 """Score of a face or body: by a scene layer that had not seen their source the labels agree on several people in 93 of
 106 pictures where the second one reads more, else in 17 of 33; the others show people in the background, and often

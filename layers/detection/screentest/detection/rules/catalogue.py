@@ -36,7 +36,7 @@ SEVERAL = Rule(
     "nobody else is in the picture",
     "person_count",
     Code.MULTI_HUMAN,
-    "by weights that had not seen their source single persons up to 0.45, two people 0.47 and more; "
+    "by weights that had not seen their source single persons up to 0.45, two people 0.46 and more; "
     "people in the background do not count",
     at_most=1,
 )
