@@ -23,8 +23,8 @@ WIRE = Wire(
     {"check_pass": const(False), "reason": MESSAGE, "bodystyle": const("")},
 )
 
-# Plain faults first, then what the labels leave partly open (dim light, turns, tilts, crops at the chest, sunglasses):
-# of several faults the plainer one is named. What is held is the least sure.
+# Plain faults first, then what the labels leave partly open (dim light, turns, tilts, crops at the chest, cut crowns,
+# sunglasses): of several faults the plainer one is named. What is held is the least sure.
 BODY = Framing(
     "1:1",
     (
@@ -40,10 +40,10 @@ BODY = Framing(
         rule.LEGS_CUT,
         rule.TURNED,
         rule.OBJECT.answering(Code.FACE_POSE),
-        rule.CUT.answering(Code.FACE_POSE),
         rule.TILTED,
         rule.HELD,
         rule.BODY_CUT,
+        rule.CUT.answering(Code.FACE_POSE),
         rule.SUNGLASSES.answering(Code.FACE_POSE),
     ),
 )
