@@ -219,8 +219,15 @@ class Figure(Room):
 
     @measured(frame="picture")
     def whole(self) -> bool:
-        """Whether an ankle is in the frame, or room for a whole figure below the face (a long dress hides them)."""
-        return bool(self.ankles) or self.room_below_face >= t.FIGURE_DEPTH
+        """Whether an ankle is in the frame, or room for a shin below the knees or for a figure below the face (a long
+        dress hides them)."""
+        return bool(self.ankles) or self.room_below_face >= t.FIGURE_DEPTH or self._room_for_ankles()
+
+    def _room_for_ankles(self) -> bool:
+        body, pose = self.subject.body, self.pose
+        if body is None or pose is None or float(body.scores[_KNEES].mean()) < t.KNEES_SEEN:
+            return False
+        return self._below(body.points[_KNEES, 1], pose) >= t.WHOLE_SHINS
 
     def _seen(self, *points: int) -> list[int]:
         """Those points of the pose that are visible inside the frame."""
