@@ -31,6 +31,14 @@ BIN = Path(sys.executable).parent
 eventually = functools.partial(waiting.eventually, seconds=30.0)
 
 
+@pytest.fixture(autouse=True)
+def _hang_ups_are_heard() -> Iterator[None]:
+    """What is started hears of hang-ups, though these tests be started by `nohup`: an ignored signal is inherited."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def test_two_may_pack_at_once(tmp_path: Path) -> None:
     folder = tmp_path / "Layer"
     folder.mkdir()
