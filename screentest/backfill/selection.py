@@ -14,6 +14,7 @@ from typing import Any, Final
 from screentest.aws import AwsError
 from screentest.screening.backfill import USUAL
 from screentest.screening.models import ObjectRef, Reason, Trigger
+from screentest.screening.records import timestamp
 from screentest.screening.routes import is_folder, is_report
 
 
@@ -225,4 +226,4 @@ def utc(moment: datetime | None) -> datetime | None:
 
 def stamp(moment: datetime) -> str:
     """`YYYY-MM-DDTHH:MM:SS.mmmZ`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return timestamp(moment.timestamp())

@@ -15,7 +15,7 @@ from screentest.checking.judge import Judgement
 from screentest.checking.settings import CheckSettings
 from screentest.checking.sources import without_query
 from screentest.checking.words import reason_of
-from screentest.display import VERDICT_STYLES
+from screentest.display import VERDICT_STYLES, printable
 from screentest.screening.contract import Decision
 from screentest.screening.reasons import Reason
 from screentest.screening.reasons.deciding import deciding, with_unit
@@ -59,7 +59,7 @@ class JsonOutput:
             self._screen.file.write(text + "\n")
             self._screen.file.flush()
         if judgement.verdict == "error":
-            self._err.write(f"{_plain(without_query(judgement.file))}: {self._why(judgement)}\n")
+            self._err.write(f"{printable(without_query(judgement.file))}: {self._why(judgement)}\n")
 
     def _why(self, judgement: Judgement) -> str:
         if judgement.problem and not judgement.status:
@@ -85,7 +85,7 @@ class TextOutput:
     def judgement(self, judgement: Judgement) -> None:
         """Print the lines."""
         line = Text(f"{judgement.verdict:<6} ", style=f"bold {VERDICT_STYLES[judgement.verdict]}")
-        line.append(_plain(judgement.file), style="default")
+        line.append(printable(judgement.file), style="default")
         if judgement.code:
             line.append(f"  {judgement.code}", style="default")
         self._out.print(line, soft_wrap=True)
@@ -161,8 +161,3 @@ def _boxes(decision: Decision) -> str:
     if decision.body_style:
         parts.append(f"{decision.body_style} body")
     return ", ".join(parts)
-
-
-def _plain(name: str) -> str:
-    """A file name that cannot steer the terminal, nor fail to be encoded."""
-    return "".join(c if c.isprintable() and not 0xD800 <= ord(c) <= 0xDFFF else "�" for c in name)

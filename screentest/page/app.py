@@ -26,6 +26,7 @@ from screentest.screening.families import family_of
 from screentest.screening.models import Screening
 from screentest.screening.reasons import deciding
 from screentest.screening.routes import Routes
+from screentest.screening.uploads import FORM_SECONDS, MAX_BODY
 
 FOLDER = "page/"
 """Where uploads lie below a route's prefix, so that they can be told from everything else, and removed."""
@@ -35,10 +36,6 @@ MAX_UPLOAD = 25_000_000
 FORM_VARIABLE = "${filename}"
 """What S3 replaces in the key of an upload by form: the policy would leave open what the object is called."""
 
-UPLOAD_SECONDS = 600
-"""How long a presigned POST may be used: a slow upload of the largest file."""
-MAX_BODY = 10_000
-"""Bytes of a request to this server: a file's name and its type."""
 LISTED = 200
 """Screenings in the live list."""
 SIDES = {"small": 240, "large": 1200}
@@ -226,7 +223,7 @@ class Page:
             key,
             Fields={"Content-Type": kind},
             Conditions=[{"Content-Type": kind}, ["content-length-range", 0, MAX_UPLOAD]],
-            ExpiresIn=UPLOAD_SECONDS,
+            ExpiresIn=FORM_SECONDS,
         )
         return _json({"key": key, "url": post["url"], "fields": post["fields"]})
 

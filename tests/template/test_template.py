@@ -361,11 +361,11 @@ def test_a_key_of_the_customers_is_used_and_allowed_where_it_is_used() -> None:
         assert "customer-key" in policies, name
 
 
-def test_only_tls_reaches_bucket_queues_and_topic(template: dict[str, Any]) -> None:
+def test_only_tls_reaches_bucket_queues_and_topics(template: dict[str, Any]) -> None:
     secured = {name for name, statement in statements(template) if statement["Sid"] == "OnlyOverTls"}
-    guarded = {"AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"}
+    guarded = {"AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"}
     wanted = {name for name, body in template["Resources"].items() if body["Type"] in guarded}
-    assert secured == wanted | {"FailureTopicPolicy"}
+    assert secured == wanted
     queues = set(resources(template, "AWS::SQS::Queue"))
     covered = {
         queue["Ref"]
