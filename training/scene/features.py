@@ -35,6 +35,9 @@ ANSWERS = {
     "standing": ("seated", False),
     "several": ("several", True),
     "one": ("several", False),
+    "side": ("side", True),
+    "back": ("back", True),
+    "nobody": ("nobody", True),
 }
 """Lists of `pictures.json`: the question that they answer, and how."""
 
