@@ -205,7 +205,7 @@ PICTURES: dict[str, tuple[Callable[[], Image.Image], ModelSpec, str]] = {
         LIVEPORTRAIT,
         "1:1",
     ),
-    "head nodding": (lambda: _turned(bust(), pitch=45), EMO, "1:1"),
+    "head nodding": (lambda: _turned(bust(), pitch=52), EMO, "1:1"),
     "head cut": (lambda: pictures.waist_up().crop((410, 0, 910, 1137)), EMO, "1:1"),
     "chest crop": (bust, EMO, "3:4"),
     "hips outside": (lambda: pictures.waist_up().crop((0, 0, 910, 1000)), EMO, "3:4"),

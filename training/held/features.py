@@ -28,7 +28,8 @@ import repositories
 
 from screentest.detection import pictures
 from screentest.detection.evidence import Evidence
-from screentest.detection.evidence.figure import person_region, torso_region
+from screentest.detection.evidence.figure import hands_region, person_region, torso_region
+from screentest.detection.evidence.subject import Subject
 from screentest.detection.vision.crops import Region
 from screentest.detection.vision.networks import Networks
 
@@ -50,13 +51,18 @@ def networks() -> Networks:
     return _networks[0]
 
 
+def regions_of(subject: Subject, size: tuple[int, int]) -> tuple[Region, ...]:
+    """Person, torso, hands."""
+    return person_region(subject, size), torso_region(subject, size), hands_region(subject, size)
+
+
 def seen(image: Image.Image, regions: tuple[Region, ...]) -> np.ndarray:
-    """Features of person and torso, `(5120,)`."""
+    """Features of the regions, `(7680,)`."""
     return np.concatenate([networks().appearance(image, region) for region in regions])
 
 
 def variants(image: Image.Image, regions: tuple[Region, ...], rng: np.random.Generator) -> np.ndarray:
-    """Features `(4, 5120)`."""
+    """Features `(4, 7680)`."""
     mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     made = []
     for number in range(4):
@@ -115,7 +121,7 @@ def laid(image: Image.Image, evidence: Evidence, rng: np.random.Generator) -> li
     assert face is not None
     x, bottom, side = face.centre[0], face.box[3], max(face.width, face.height)
     width, height = image.size
-    regions = person_region(subject, image.size), torso_region(subject, image.size)
+    regions = regions_of(subject, image.size)
     made = []
     for number in range(LAID):
         thing, large = _things[int(rng.integers(len(_things)))]
@@ -152,18 +158,19 @@ def laid(image: Image.Image, evidence: Evidence, rng: np.random.Generator) -> li
     return made
 
 
-def examine(task: tuple[int, str, bytes, bool | None, set[str]]) -> dict[str, Any] | None:
+def examine(task: tuple[int, str, str, bytes, bool | None, set[str]]) -> dict[str, Any] | None:
     """One picture with a visible person in it; `None` where there is none."""
-    number, repo, data, held, tags = task
+    number, name, repo, data, held, tags = task
     image = (picture := pictures.decode(data, pictures.probe(data))).image
     evidence = Evidence(picture, networks())
     subject = evidence.subject
     if not subject.visible:
         return None
     rng = np.random.default_rng(number)
-    regions = person_region(subject, image.size), torso_region(subject, image.size)
+    regions = regions_of(subject, image.size)
     empty = held is False and tags and evidence.figure.room_below_face > ROOM_MIN
     return {
+        "id": name,
         "repo": repo,
         "held": np.nan if held is None else float(held),
         "good": "good" in tags,
@@ -174,8 +181,8 @@ def examine(task: tuple[int, str, bytes, bool | None, set[str]]) -> dict[str, An
 
 def tasks(
     folders: list[Path], mirror: Path, listed: dict[str, Any]
-) -> list[tuple[int, str, bytes, bool | None, set[str]]]:
-    """Number, repository, file, whether something is held (`None`: open), tags."""
+) -> list[tuple[int, str, str, bytes, bool | None, set[str]]]:
+    """Number, name (none of further pictures), repository, file, whether something is held (`None`: open), tags."""
     made = []
     for record, path in portraits.working(folders):
         tags = set(record["tags"])
@@ -183,10 +190,10 @@ def tasks(
             continue
         held = True if "holding_large_object" in tags else None if tags & OPEN else False
         good = {"good"} if record["aa"]["pass"] else set()
-        made.append((len(made), record["repo"], path.read_bytes(), held, tags | good))
+        made.append((len(made), record["id"], record["repo"], path.read_bytes(), held, tags | good))
     for held, key in ((True, "held"), (False, "free")):
         for entry in listed[key]:
-            made.append((len(made), entry["repo"], blob(mirror, entry), held, set[str]()))
+            made.append((len(made), "", entry["repo"], blob(mirror, entry), held, set[str]()))
     return made
 
 
@@ -222,6 +229,7 @@ def main() -> None:
     made = [(f["repo"], held, features) for f in found for held, features in f["laid"]]
     np.savez(
         options.work / "held.npz",
+        ids=np.array([f["id"] for f in found]),
         repos=np.array([f["repo"] for f in found]),
         held=np.array([f["held"] for f in found]),
         good=np.array([f["good"] for f in found]),

@@ -1,11 +1,16 @@
-"""Step 3: one linear layer over how person and torso look: is something large held; how well it generalises.
+"""Step 3: two linear layers, over how person and torso look and over the hands: is something large held; how well that
+generalises.
 
-python training/held/train.py --work FOLDER [--out held_head.npz]
+    python training/held/train.py --work FOLDER [--out held_head.npz] [--unseen FILE]
+
+Prints the cross-validation by repository. `--unseen` writes what `benchmarks/accuracy.py --unseen` takes: values by
+layers that had not seen a picture's repository.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +20,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
+from screentest.detection import thresholds as t
+from screentest.detection.vision.runtime import probability
+
 STRENGTH = 1e-5
-TORSO = slice(2560, 5120)
-"""Of the features, which are the person's, then the torso's."""
+PARTS = {"body": slice(5120), "hands": slice(5120, 7680)}
+"""Of the features, which are the person's, the torso's and the hands'."""
 LAID_WEIGHT = 0.2
 
 
@@ -40,16 +48,12 @@ def fit(data: Any, numbers: np.ndarray, part: slice) -> tuple[np.ndarray, float]
 
 
 def unseen(data: Any, part: slice) -> np.ndarray:
-    """Log-odds of each picture by weights that saw none of its repository, mean of three divisions."""
-    rounds = []
-    for seed in (3, 7, 11):
-        out = np.zeros(len(data["held"]))
-        folds = GroupKFold(6, shuffle=True, random_state=seed)
-        for seen, held in folds.split(out, groups=data["repos"]):
-            w, b = fit(data, seen, part)
-            out[held] = data["features"][held, 0, part].astype(np.float32) @ w + b
-        rounds.append(out)
-    return np.mean(rounds, axis=0)
+    """Log-odds of each picture by weights that saw none of its repository."""
+    out = np.zeros(len(data["held"]))
+    for seen, held in GroupKFold(6, shuffle=True, random_state=3).split(out, groups=data["repos"]):
+        w, b = fit(data, seen, part)
+        out[held] = data["features"][held, 0, part].astype(np.float32) @ w + b
+    return out
 
 
 def described(yes: np.ndarray, no: np.ndarray) -> str:
@@ -64,19 +68,27 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("held_head.npz"))
+    parser.add_argument("--unseen", type=Path)
     options = parser.parse_args()
     data = dict(np.load(options.work / "held.npz"))
-    held, good = data["held"] == 1, data["good"]
-    layers = {}
-    for name, part in (("both", slice(None)), ("torso", TORSO)):
-        odds = unseen(data, part)
-        print(f"{name}, held against all that is free:", described(odds[held], odds[data["held"] == 0]))
-        print(f"{name}, held against good pictures for AnimateAnyone:", described(odds[held], odds[good]))
-        print("  highest good pictures:", np.round(np.sort(odds[good])[-8:], 2))
-        print("  lowest held ones:", np.round(np.sort(odds[held])[:8], 2))
+    portrait = data["ids"] != ""
+    held, free, good = portrait & (data["held"] == 1), portrait & (data["held"] == 0), data["good"]
+    layers, odds = {}, {}
+    for name, part in PARTS.items():
+        odds[name] = unseen(data, part)
         w, b = fit(data, np.arange(len(held)), part)
         layers |= {f"{name}_weights": w.astype(np.float32), f"{name}_bias": np.float32(b)}
     np.savez(options.out, **layers)
+    odds["both"] = odds["hands"] + odds["body"]
+    for name, each in odds.items():
+        print(f"{name}, held against all that is free:", described(each[held], each[free]))
+        print(f"{name}, held against good pictures for AnimateAnyone:", described(each[held], each[good]))
+        print("  highest good pictures:", np.round(np.sort(each[good])[-8:], 2))
+        print("  lowest held ones:", np.round(np.sort(each[held])[:12], 2))
+    if options.unseen:
+        value = np.where(odds["hands"] > t.HELD_UNLIKELY, odds["both"], odds["hands"])
+        rows = {str(data["ids"][n]): {"held": probability(float(value[n]))} for n in np.flatnonzero(portrait)}
+        options.unseen.write_text(json.dumps(rows))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from screentest.detection.models import ModelSpec
 VERSION = "0.1.0"
 """Of this package; goes into `detector` of each recorded verdict."""
 
-RULES_VERSION = "5"
+RULES_VERSION = "6"
 """Changes whenever a rule, threshold or network may decide differently."""
 
 __all__ = [

@@ -142,7 +142,9 @@ ROLL_MAX_LYING = 45.0
 PITCH_NEUTRAL = 4.0
 """What ordinary pictures read in the median."""
 PITCH_MAX = 28.0
-"""The labelling never fails a pitch; good pictures read up to 18."""
+"""The labelling never fails a pitch; Emoji's good pictures read up to 18."""
+PITCH_MAX_EMO = 36.0
+"""Three good pictures, half figures, read 28 to 31; no unusable one of the set passes for it that 28 would reject."""
 
 # What covers the face.
 MASK_MAX = 0.5
@@ -317,9 +319,17 @@ TORSO_SHOWN = 0.35
 """Of the region's side, that the frame shows below its middle at least."""
 TORSO_IN_PERSON = 0.6
 """Without a face, in parts of the person's region."""
-HELD_UNLIKELY = -0.8
-"""Log-odds by the torso alone, below which the person is not looked at: four of five good pictures; the lowest with
-something large held reads -0.64."""
-HELD_MAX = 0.58
-"""By weights that had not seen their source: of 238 good pictures two read more (0.67 and 0.75), of 45 with something
-large 40; most of the others sit."""
+WRIST_FAINT = 0.15
+HAND_BEYOND_WRIST = 0.35
+"""Forearms."""
+HANDS_ROOM = 1.8
+HANDS_REGION = (2.4, 5.0)
+"""Face sizes: what is seen about the hands beside the way from one to the other, and the least and the most of both."""
+HANDS_IN_TORSO = 0.6
+"""Where no wrist is seen, in parts of the torso's region."""
+HELD_UNLIKELY = -0.7
+"""Log-odds by the hands alone, below which the person is not looked at: four of five good pictures; the lowest with
+something large held that nothing else rejects reads -0.37."""
+HELD_MAX = 0.78
+"""By weights that had not seen their source: of 332 good pictures two read more (0.79 and 0.76 to 0.84 by division), of
+23 with something large held that nothing else rejects 20."""

@@ -17,6 +17,7 @@ from screentest.detection.vision.runtime import probability
 from screentest.detection.vision.scene import SceneOdds
 
 _HIPS = [bodies.LEFT_HIP, bodies.RIGHT_HIP]
+_WRISTS = [bodies.LEFT_WRIST, bodies.RIGHT_WRIST]
 _KNEES = [bodies.LEFT_KNEE, bodies.RIGHT_KNEE]
 _POSE_KNEES = [poses.LEFT_KNEE, poses.RIGHT_KNEE]
 _POSE_HIPS = [poses.LEFT_HIP, poses.RIGHT_HIP]
@@ -53,18 +54,37 @@ def torso_region(subject: Subject, size: tuple[int, int]) -> Region:
     return Region(x, min(y, size[1] - t.TORSO_SHOWN * t.TORSO_REGION * side), t.TORSO_REGION * side)
 
 
+def hands_region(subject: Subject, size: tuple[int, int]) -> Region:
+    """A square about both hands as far as MoveNet sees wrists, a forearm's third beyond them; the middle of the torso
+    where it sees none."""
+    face, body = subject.face, subject.body
+    torso = torso_region(subject, size)
+    wrists = [] if body is None else [n for n in _WRISTS if body.scores[n] > t.WRIST_FAINT]
+    if face is None or body is None or not wrists:
+        return Region(torso.x, torso.y, t.HANDS_IN_TORSO * torso.side)
+    side = max(face.width, face.height)
+    # Elbows come two before wrists.
+    beyond = [body.points[n] + t.HAND_BEYOND_WRIST * (body.points[n] - body.points[n - 2]) for n in wrists]
+    hands = np.clip(np.stack(beyond), 0, size)
+    apart = float((hands.max(0) - hands.min(0)).max())
+    low, high = t.HANDS_REGION
+    x, y = hands.mean(0)
+    return Region(float(x), float(y), min(max(apart + t.HANDS_ROOM * side, low * side), high * side))
+
+
 class Figure(Room):
     """Torso, hips and legs."""
 
     @measured(frame="main person")
     def held(self) -> float:
-        """Probability that something large is held (an instrument, a ball, a bag): how the torso looks, and where that
-        does not rule it out the whole person too."""
+        """Probability that something large is held (an instrument, a ball, a bag): how the hands look and, where that
+        does not rule it out, how the whole person and the torso do."""
         image, size, head = self.picture.image, self.picture.size, self.networks.held
-        torso = self.networks.appearance(image, torso_region(self.subject, size))
-        odds = head.by_torso(torso)
+        odds = head.by_hands(self.networks.appearance(image, hands_region(self.subject, size)))
         if odds > t.HELD_UNLIKELY:
-            odds = head(self.networks.appearance(image, person_region(self.subject, size)), torso)
+            person = self.networks.appearance(image, person_region(self.subject, size))
+            torso = self.networks.appearance(image, torso_region(self.subject, size))
+            odds += head.by_body(person, torso)
         return probability(odds)
 
     @lazy

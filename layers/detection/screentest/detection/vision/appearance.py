@@ -29,24 +29,25 @@ class Appearance:
 
 
 class HeldHead:
-    """Two layers: is something large held, by person and torso, and by the torso alone.
+    """Two layers: is something large held, by the hands, and by person and torso.
 
     Log-odds, at even chances before the picture is seen.
     """
 
     def __init__(self) -> None:
         with np.load(weights_file("held_head.npz")) as data:
-            self._both: Array = data["both_weights"]
-            self._torso: Array = data["torso_weights"]
-            self._biases = float(data["both_bias"]), float(data["torso_bias"])
+            self._layers: dict[str, Array] = {name: data[name] for name in data.files}
 
-    def __call__(self, person: Array, torso: Array) -> float:
+    def _odds(self, name: str, features: Array) -> float:
+        return float(self._layers[f"{name}_weights"] @ features + self._layers[f"{name}_bias"])
+
+    def by_hands(self, hands: Array) -> float:
+        """By the features of both hands."""
+        return self._odds("hands", hands)
+
+    def by_body(self, person: Array, torso: Array) -> float:
         """By the features of the whole person and of the torso."""
-        return float(self._both @ np.concatenate([person, torso])) + self._biases[0]
-
-    def by_torso(self, torso: Array) -> float:
-        """By the features of the torso alone."""
-        return float(self._torso @ torso) + self._biases[1]
+        return self._odds("body", np.concatenate([person, torso]))
 
 
 class FaceHeads:
