@@ -26,6 +26,7 @@ FILES = (
     "efficientnet_lite0_features.tflite",
     "held_head.npz",
     "face_heads.npz",
+    "people_head.npz",
     "palm_detection_full.tflite",
     "hand_landmark_full.tflite",
     "pose_detection.tflite",

@@ -33,7 +33,7 @@ _LOWER = _numbers("454 323 361 288 397 365 379 378 400 377 152 148 176 149 150 1
 _EYES = _numbers("70 63 105 66 107 336 296 334 293 300 340 346 347 348 349 350 6 121 120 119 118 117 111")
 _COVERED = {"mask": _LOWER, "sunglasses": _EYES, "object over face": _OVAL, "face covered": _OVAL}
 
-_POSE_RULES = frozenset({"head turned", "head tilted", "head lying", "head nodding"})
+_POSE_RULES = frozenset({"head turned", "head not frontal", "head tilted", "head lying", "head nodding"})
 _BELOW = frozenset(
     {"chest crop", "hips outside", "legs cut", "body cut", "feet outside", "shoulders outside"}
 )

@@ -198,7 +198,8 @@ PICTURES: dict[str, tuple[Callable[[], Image.Image], ModelSpec, str]] = {
         "1:1",
     ),
     "face covered": (lambda: _with_hand((215, 330), 90, 1.7), EMO, "1:1"),
-    "head turned": (lambda: _turned(pictures.calm_face(), yaw=30), EMOJI, "1:1"),
+    "head turned": (lambda: _turned(pictures.calm_face(), yaw=55), EMO, "1:1"),
+    "head not frontal": (lambda: _turned(pictures.calm_face(), yaw=30), EMOJI, "1:1"),
     "head tilted": (pictures.tilted, EMO, "1:1"),
     "head lying": (
         lambda: bust().rotate(60, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128)),

@@ -1,11 +1,14 @@
-"""What a face's looks say: opaque glasses, whatever covers it, hands at the head; and how witnesses are weighed.
+"""What a face's looks say: opaque glasses, whatever covers it, hands at the head, turned away; and how witnesses are
+weighed.
 
-    python training/face/train.py --portraits FOLDER [FOLDER ...] --work FOLDER --cutouts FILE [--out face_heads.npz]
+    python training/face/train.py --portraits FOLDER [FOLDER ...] --mirror CLONES --work FOLDER --cutouts FILE
+        [--out face_heads.npz]
 
 Linear layers over two networks' features: EfficientNet-Lite0 of the face and of what is about it, and our own for what
 covers a face (`Occlusion.features`), which runs anyway; layers on the latter alone decide where the former is asked.
 
-Every labelled face counts with four variants (mirrored, moved, turned, lit otherwise). Bare faces count with
+Every labelled face counts with four variants (mirrored, moved, turned, lit otherwise), as does every face of further
+pictures (`pictures.json`), which answer what was looked at in them alone. Bare faces of portraits count with
 what is drawn and laid on them (`occlusion/occluders.py`, hands and masks of `occlusion/cutouts.py`): glasses that are
 clear, tinted and dark, more of them on dark skin, because real clear glasses on dark skin are few and were taken for
 sunglasses; hands over and beside the face, things, masks, the end of a cut-out; and with nothing, so that laying is not
@@ -13,7 +16,7 @@ what is learnt.
 
 Prints the cross-validation by repository and the weights of the witnesses that `thresholds.py` holds, fitted on odds
 that saw none of a picture's repository. `WORK/unseen.json` is for `benchmarks/accuracy.py --unseen`: measurements by
-weights that had not seen the picture's repository. Ten minutes on two cores; what was seen is kept in `--work`.
+weights that had not seen the picture's repository. Fifteen minutes on two cores; what was seen is kept in `--work`.
 """
 
 from __future__ import annotations
@@ -22,9 +25,10 @@ import argparse
 import json
 import pickle
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +44,7 @@ sys.path[:0] = [str(TRAINING), str(TRAINING / "occlusion")]
 
 import occluders
 import portraits
+import repositories
 
 from screentest.detection import pictures
 from screentest.detection import thresholds as t
@@ -57,7 +62,8 @@ GLASSES = {"clear": (3, 6), "tinted": (2, 4), "dark": (3, 4)}
 LAID = ("nothing", "nothing", "hand", "beside", "thing", "thing", "mask", "end")
 DRAWN_WEIGHT = {"glasses": 0.1, "covered": 0.1, "covered_hint": 0.1, "hand": 0.05, "hand_hint": 0.05}
 TINTED_WEIGHT = 5.0
-STRENGTH = {"glasses": 1e-3, "covered": 3e-4, "covered_hint": 3e-4, "hand": 3e-4, "hand_hint": 3e-4}
+STRENGTH = {"glasses": 1e-3}
+STRENGTH_ELSE = 3e-4
 FOLDS, WITNESS_FOLDS = 5, 8
 
 NO_FACE = {"cartoon", "animal", "toy", "statue", "no_person", "several_people"}
@@ -83,6 +89,7 @@ FEATURES = {
     "covered": ("near", "pooled"),
     "hand_hint": ("pooled",),
     "hand": ("near", "around"),
+    "turned": ("near",),
 }
 """What each layer sees."""
 TRUTH = {"covered_hint": "covered", "hand_hint": "hand"}
@@ -112,6 +119,32 @@ def hand_truth(record: dict[str, Any]) -> float:
         return 1.0
     open_ = tags & {"hand_raised_near_head", "object_covers_face", "fingers_before_face"}
     return NAN if open_ or words & {"handm", "handnear", "handocc_m"} else 0.0
+
+
+def turned_truth(record: dict[str, Any]) -> float:
+    """1 for heads turned by more than 35 degrees, 0 by less than 20; NaN between, and from behind."""
+    views = set(record["annotation"].split()) & {"F", "q", "Q", "P", "B", "-"}
+    return {"F": 0.0, "Q": 1.0, "P": 1.0}.get(views.pop() if len(views) == 1 else "", NAN)
+
+
+def labelled(record: dict[str, Any]) -> dict[str, float]:
+    """What is true of a labelled portrait, by question; NaN where it is not known."""
+    return {
+        "glasses": glasses_truth(record),
+        "covered": covered_truth(set(record["tags"])),
+        "hand": hand_truth(record),
+        "turned": turned_truth(record),
+    }
+
+
+def looked_at(entry: dict[str, Any]) -> dict[str, float]:
+    """The same of an entry of `pictures.json`."""
+    return {
+        "glasses": {"opaque": 1.0, "clear": 0.0, "none": 0.0}.get(entry.get("glasses", ""), NAN),
+        "covered": float(entry.get("covered", NAN)),
+        "hand": {"at_head": 1.0, "away": 0.0}.get(entry.get("hand", ""), NAN),
+        "turned": {"F": 0.0, "Q": 1.0, "P": 1.0}.get(entry.get("view", ""), NAN),
+    }
 
 
 def lit(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -185,11 +218,15 @@ def looks(image: Image.Image, region: Region) -> dict[str, np.ndarray]:
     }
 
 
-def examine(task: tuple[int, dict[str, Any], Path, bool, Path]) -> dict[str, Any] | None:
-    """Features of one portrait's face, its variants, and of what is drawn and laid on it; `None` without a face."""
-    number, record, path, dark, cutouts = task
-    tags = set(record["tags"])
-    data = path.read_bytes()
+def examine(task: tuple[int, dict[str, Any], Callable[[], bytes], bool, Path]) -> dict[str, Any] | None:
+    """Features of one picture's face, its variants, and of what is drawn and laid on it; `None` without a face.
+
+    A further picture's record has no tags.
+    """
+    number, record, read, dark, cutouts = task
+    portrait = "tags" in record
+    tags = set(record.get("tags", ()))
+    data = read()
     picture = pictures.decode(data, pictures.probe(data))
     evidence = Evidence(picture, networks())
     mesh = evidence.subject.mesh
@@ -217,7 +254,7 @@ def examine(task: tuple[int, dict[str, Any], Path, bool, Path]) -> dict[str, Any
         rows.append(looks(Image.fromarray(pixels[:, ::-1] if variant % 2 else pixels), middle))
     near_frontal = bool(evidence.head.near_frontal)
     glasses, laid = [], []
-    bare = near_frontal and not tags & NOT_BARE and record["emo_1x1"]["pass"] is not False
+    bare = portrait and near_frontal and not tags & NOT_BARE and record["emo_1x1"]["pass"] is not False
     for kind, counts in GLASSES.items() if bare else ():
         for _ in range(counts[dark]):
             face = occluders.Face(lit(level, rng).astype(np.float32), points.copy())
@@ -238,16 +275,16 @@ def examine(task: tuple[int, dict[str, Any], Path, bool, Path]) -> dict[str, Any
     assert face_box is not None
     # Every palm, whatever the layers that are not trained yet say.
     vars(evidence.hands)["_look"] = 0.0
+    truth = labelled(record) if portrait else looked_at(record)
+    if not near_frontal:
+        truth["covered"] = truth["hand"] = NAN
     return {
-        "id": record["id"],
+        "id": record["id"] if portrait else "",
         "repo": record["repo"],
         "near_frontal": near_frontal,
         "tinted": "tinted_glasses" in tags,
-        "truth": {
-            "glasses": glasses_truth(record),
-            "covered": covered_truth(tags) if near_frontal else NAN,
-            "hand": hand_truth(record) if near_frontal else NAN,
-        },
+        "truth": truth,
+        "yaw": evidence.head.yaw,
         "network": log_odds(seen.sunglasses),
         "surest": evidence.hands.surest_at_head,
         "near": evidence.hands.hand_distance,
@@ -279,6 +316,7 @@ def task(known: list[dict[str, Any]], name: str) -> Task:
         return np.concatenate([features[key] for key in keys]).astype(np.float32)
 
     rows = np.stack([[row(each) for each in k["rows"]] for k in known])
+    size = rows.shape[2]
     drawn = [
         (n, truth[kind], row(features))
         for n, k in enumerate(known)
@@ -290,11 +328,11 @@ def task(known: list[dict[str, Any]], name: str) -> Task:
         rows,
         np.array([k["truth"][kind] for k in known]),
         weight,
-        np.stack([each for *_, each in drawn]),
+        np.array([each for *_, each in drawn], np.float32).reshape(len(drawn), size),
         np.array([truth for _, truth, _ in drawn]),
-        np.array([n for n, *_ in drawn]),
-        DRAWN_WEIGHT[name],
-        STRENGTH[name],
+        np.array([n for n, *_ in drawn], np.intp),
+        DRAWN_WEIGHT.get(name, 0.0),
+        STRENGTH.get(name, STRENGTH_ELSE),
     )
 
 
@@ -327,6 +365,17 @@ def cross_validated(task: Task, repos: np.ndarray) -> np.ndarray:
     return odds
 
 
+def further(listed: list[dict[str, Any]], mirror: Path) -> list[tuple[dict[str, Any], Callable[[], bytes]]]:
+    """Entries of `pictures.json`, and what reads each picture."""
+    return [
+        (
+            {"id": "", **entry},
+            partial(repositories.contents_of, mirror, entry["repo"], entry["commit"], entry["path"]),
+        )
+        for entry in listed
+    ]
+
+
 def report(name: str, y: np.ndarray, odds: np.ndarray) -> None:
     """How well `odds` tell, where the truth is known."""
     known = ~np.isnan(y)
@@ -357,6 +406,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--portraits", type=Path, nargs="+", required=True)
+    parser.add_argument("--mirror", type=Path, required=True, help="clones, `owner+name` each")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--cutouts", type=Path, required=True, help="as occlusion/cutouts.py wrote it")
     parser.add_argument("--out", type=Path, default=Path("face_heads.npz"))
@@ -364,9 +414,11 @@ def main() -> None:
     kept = options.work / "faces.pickle"
     if not kept.exists():
         dark = set(json.loads((TRAINING.parent / "benchmarks" / "tones.json").read_text())["tones"]["dark"])
+        sources = [(record, path.read_bytes) for record, path in portraits.working(options.portraits)]
+        listed = json.loads(Path(__file__).with_name("pictures.json").read_text())["pictures"]
         tasks = [
-            (n, record, path, record.get("tone") == "dark" or record["id"] in dark, options.cutouts)
-            for n, (record, path) in enumerate(portraits.working(options.portraits))
+            (n, record, read, record.get("tone") == "dark" or record["id"] in dark, options.cutouts)
+            for n, (record, read) in enumerate([*sources, *further(listed, options.mirror)])
         ]
         with ProcessPoolExecutor() as pool:
             found = [each for each in pool.map(examine, tasks, chunksize=8) if each]
@@ -381,7 +433,9 @@ def main() -> None:
         odds[name] = cross_validated(arrays, repos)
         layers[name] = fit(arrays, everyone)
         report(name, arrays.truth, odds[name])
-    truth = {kind: np.array([k["truth"][kind] for k in known]) for kind in ("glasses", "covered", "hand")}
+    truth = {
+        kind: np.array([k["truth"][kind] for k in known]) for kind in ("glasses", "covered", "hand", "turned")
+    }
 
     # Opaque glasses: where our own network sees a hint, both.
     limit = t.NETWORK_ODDS_MAX
@@ -418,9 +472,23 @@ def main() -> None:
     print(f"asked: {looked[free].mean():.3f} of those without, palms {sought[free].mean():.3f}")
     print("HandWitnesses({:.2f}, {:.2f}, {:.2f}, {:.2f})".format(*weights))
 
+    # Turned: degrees and the look, which is asked where degrees leave doubt.
+    yaw = np.array([k["yaw"] for k in known])
+    low, high = t.YAW_IN_DOUBT
+    doubtful = (low <= yaw) & (yaw <= high)
+    turned, weights = weigh(np.stack([yaw, odds["turned"]], 1), truth["turned"], repos)
+    by_degrees = weights[0] * yaw + weights[1] * np.where(yaw > high, 1, -1) * t.TURNED_LOOK_UNASKED
+    turned = np.where(doubtful, turned, by_degrees + weights[2])
+    report("yaw", truth["turned"], yaw)
+    report("yaw and look", truth["turned"], turned)
+    print(f"asked: {doubtful[truth['turned'] == 0].mean():.3f} of the frontal")
+    print("TurnedWitnesses({:.3f}, {:.2f}, {:.2f})".format(*weights))
+
     np.savez_compressed(options.out, **layers)
     unseen: dict[str, dict[str, float]] = {}
     for n, each in enumerate(known):
+        if not each["id"]:
+            continue
         values = unseen[each["id"]] = {}
         if hinted[n]:
             values["sunglasses"] = probability(float(glasses[n]))
@@ -428,6 +496,7 @@ def main() -> None:
             hint = float(odds["covered_hint"][n]) + t.COVERED_RARE
             values["covered"] = probability(float(covered[n]) if asked[n] else hint)
             values["hand_near_face"] = probability(float(hand[n]))
+        values["not_frontal"] = probability(float(turned[n]))
     (options.work / "unseen.json").write_text(json.dumps(unseen))
 
 

@@ -10,7 +10,7 @@ from screentest.detection import thresholds as t
 from screentest.detection.evidence.head import Head
 from screentest.detection.evidence.measurement import Room, measured
 from screentest.detection.lazy import lazy
-from screentest.detection.vision.crops import Points, Region
+from screentest.detection.vision.crops import Points
 from screentest.detection.vision.occlusion import Occlusion, OcclusionNet
 from screentest.detection.vision.runtime import Array, log_odds, probability
 
@@ -45,22 +45,6 @@ class Covering(Room):
         """Of a head that is near frontal, for hands and things: turned away, bare cheeks read like them."""
         return self.occlusion if self.head.near_frontal else None
 
-    def _appearance(self, scale: float) -> Array:
-        assert self.subject.mesh is not None
-        region = OcclusionNet.region(self.subject.mesh)
-        region = Region(region.x, region.y, scale * region.side, region.angle)
-        return self.networks.appearance(self.picture.image, region)
-
-    @lazy
-    def look(self) -> Array:
-        """How the face looks to a network that names things, in the region of `occlusion`; only with a face."""
-        return self._appearance(1.0)
-
-    @lazy
-    def look_around(self) -> Array:
-        """How the head looks with what is about it; only with a face."""
-        return self._appearance(t.AROUND_FACE)
-
     @lazy
     def _levelled(self) -> tuple[Points, Array] | None:
         """The mesh's points and the luma in the levelled face's crop, 128 x 128."""
@@ -87,7 +71,7 @@ class Covering(Room):
         limit = t.NETWORK_ODDS_MAX
         network = min(max(log_odds(seen), -limit), limit)
         return probability(
-            w.network * network + w.appearance * self.networks.face_heads.glasses(self.look) + w.bias
+            w.network * network + w.appearance * self.networks.face_heads.glasses(self.head.look) + w.bias
         )
 
     @measured(frame="main face")
@@ -103,7 +87,7 @@ class Covering(Room):
         hint = heads.covered_hint(seen.features)
         if hint < t.COVERED_HINT:
             return probability(hint + t.COVERED_RARE)
-        return probability(heads.covered(self.look, seen.features))
+        return probability(heads.covered(self.head.look, seen.features))
 
     @measured(frame="levelled face")
     def feature_contrast(self) -> float | None:

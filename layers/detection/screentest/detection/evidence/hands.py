@@ -31,7 +31,7 @@ class Hands(Room):
         seen = covering.in_detail
         if seen is None or heads.hand_hint(seen.features) < t.HAND_HINT:
             return None
-        return heads.hand(covering.look, covering.look_around)
+        return heads.hand(covering.head.look, covering.head.look_around)
 
     @lazy
     def looked_at(self) -> list[Hand]:

@@ -7,10 +7,36 @@ import numpy as np
 from screentest.detection import thresholds as t
 from screentest.detection.evidence.measurement import Room, measured
 from screentest.detection.lazy import lazy
-from screentest.detection.vision.bodies import LEFT_EYE, NOSE, RIGHT_EYE
+from screentest.detection.vision import bodies
 from screentest.detection.vision.crops import Pixels, Region, cut
-from screentest.detection.vision.mesh import FaceMesh
-from screentest.detection.vision.runtime import Array
+from screentest.detection.vision.faces import LEFT_EAR, LEFT_EYE, RIGHT_EAR, RIGHT_EYE
+from screentest.detection.vision.mesh import LEFT_EYE_CORNER, RIGHT_EYE_CORNER, FaceMesh, Mesh
+from screentest.detection.vision.occlusion import OcclusionNet
+from screentest.detection.vision.runtime import Array, probability
+from screentest.detection.vision.ssd import Detection
+
+# Mesh points.
+_NOSE_TIP, _RIGHT_CHEEK, _LEFT_CHEEK = 1, 234, 454
+
+
+def _nose_off(mesh: Mesh) -> float:
+    """How far the tip of the nose is off the middle between the face's outer points, in parts of the way from one to
+    the other along the line of the eyes."""
+    points = mesh.points[:, :2]
+    level = points[LEFT_EYE_CORNER] - points[RIGHT_EYE_CORNER]
+    nose, right, left = points[[_NOSE_TIP, _RIGHT_CHEEK, _LEFT_CHEEK]] @ level
+    return float(abs(nose - (right + left) / 2) / max(left - right, 1e-3 * float(level @ level)))
+
+
+def _ears_apart(face: Detection) -> float:
+    """How much further one ear is from its eye than the other, in distances of the eyes, along their line."""
+    points = face.points
+    level = points[LEFT_EYE] - points[RIGHT_EYE]
+    right, left = (
+        (points[RIGHT_EYE] - points[RIGHT_EAR]) @ level,
+        (points[LEFT_EAR] - points[LEFT_EYE]) @ level,
+    )
+    return float(abs(right - left) / max(float(level @ level), 1e-6))
 
 
 def luma(pixels: Pixels) -> Array:
@@ -59,22 +85,55 @@ class Head(Room):
 
     @measured("degrees", frame="camera's axis")
     def yaw(self) -> float | None:
-        """Turn of the head to either side by the mesh; from 25 on also by how far MoveNet's nose is off the middle of
-        the eyes.
+        """Turn of the head to either side: the mesh's pose, how far its nose is off the middle of the face, and
+        how much further one ear is from its eye than the other to the face detector, weighed together; from 25 on also
+        how far MoveNet's nose is off the middle of the eyes.
 
         On small heads the mesh stays behind.
         """
-        mesh, body = self.subject.mesh, self.subject.body
-        if mesh is None:
+        mesh, face, body = self.subject.mesh, self.subject.face, self.subject.body
+        if mesh is None or face is None:
             return None
-        yaw = abs(mesh.pose.yaw)
-        features = [NOSE, LEFT_EYE, RIGHT_EYE]
+        w = t.YAW_WITNESSES
+        yaw = w.pose * min(abs(mesh.pose.yaw), t.YAW_POSE_MAX)
+        yaw += w.nose * min(_nose_off(mesh), t.YAW_NOSE_MAX) + w.ears * min(_ears_apart(face), t.YAW_EARS_MAX)
+        features = [bodies.NOSE, bodies.LEFT_EYE, bodies.RIGHT_EYE]
         if yaw < t.YAW_DOUBTFUL or body is None or body.scores[features].min() < t.KEYPOINT_MIN:
             return yaw
         nose, left, right = body.points[features]
         between = left - right
         shift = abs(float((nose - (left + right) / 2) @ between)) / max(float(between @ between), 1.0)
         return max(yaw, t.YAW_MAX * shift / t.NOSE_SHIFT_MAX)
+
+    def _appearance(self, scale: float) -> Array:
+        assert self.subject.mesh is not None
+        region = OcclusionNet.region(self.subject.mesh)
+        region = Region(region.x, region.y, scale * region.side, region.angle)
+        return self.networks.appearance(self.picture.image, region)
+
+    @lazy
+    def look(self) -> Array:
+        """How the face looks to a network that names things, in the occlusion network's region; only with a face."""
+        return self._appearance(1.0)
+
+    @lazy
+    def look_around(self) -> Array:
+        """How the head looks with what is about it; only with a face."""
+        return self._appearance(t.AROUND_FACE)
+
+    @measured(frame="camera's axis")
+    def not_frontal(self) -> float | None:
+        """Probability that the head is turned by more than 35 degrees, against less than 20: `yaw` and, where that
+        leaves doubt, how the face looks to a network that names things, weighed together."""
+        yaw = self.yaw
+        if yaw is None:
+            return None
+        low, high = t.YAW_IN_DOUBT
+        look = t.TURNED_LOOK_UNASKED * (1 if yaw > high else -1)
+        if low <= yaw <= high:
+            look = self.networks.face_heads.turned(self.look)
+        w = t.TURNED_WITNESSES
+        return probability(w.yaw * yaw + w.look * look + w.bias)
 
     @measured("degrees", frame="upright picture")
     def roll(self) -> float | None:

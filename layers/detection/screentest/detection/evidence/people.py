@@ -7,6 +7,7 @@ import math
 from screentest.detection import thresholds as t
 from screentest.detection.evidence.measurement import Room, measured
 from screentest.detection.lazy import lazy
+from screentest.detection.vision.appearance import whole
 from screentest.detection.vision.bodies import LEFT_SHOULDER, RIGHT_SHOULDER
 from screentest.detection.vision.mesh import FaceMesh
 from screentest.detection.vision.runtime import probability
@@ -22,55 +23,39 @@ class People(Room):
         0 without a face."""
         return self.subject.presence
 
-    @measured(frame="picture")
-    def body_score(self) -> float:
-        """Score of BlazePose's body detector, 0 to 1."""
-        return max((d.score for d in self.networks.poses.find(self.picture.image, 0.3)), default=0.0)
-
     @lazy
     def scene(self) -> SceneOdds:
         """What the picture shows as a whole."""
         return self.networks.scene(self.subject.features)
 
+    @lazy
+    def plain(self) -> bool:
+        """Whether face or body leave no doubt that there is a human: a face that the mesh fits well, or a body with a
+        head."""
+        subject = self.subject
+        if subject.mesh is not None and subject.visible and subject.mesh.pose.residual < t.RESIDUAL_SURE:
+            return True
+        best = max(subject.candidates, key=lambda p: p.score, default=None)
+        return best is not None and best.score >= t.PERSON_SCORE_SURE and best.head_score >= t.KEYPOINT_MIN
+
     @measured(frame="picture")
-    def nobody_in_scene(self) -> float:
-        """Probability that nobody is in the picture, by the scene alone: a second witness where faces and bodies are
-        doubtful."""
-        return probability(self.scene.nobody)
+    def nobody(self) -> float:
+        """Probability that nobody is in the picture: 0 where a face or a body is plain, else the scene and how the
+        picture looks to a network that names things, weighed together.
+
+        Masks and things before a face hide it from whatever looks for faces, and animals have some; how the whole
+        picture looks tells both.
+        """
+        if self.plain:
+            return 0.0
+        w, image = t.NOBODY_WITNESSES, self.picture.image
+        look = self.networks.people.nobody(self.networks.appearance(image, whole(image)))
+        return probability(w.scene * self.scene.nobody + w.look * look + w.bias)
 
     @measured(frame="picture")
     def has_person(self) -> bool:
-        """Whether there is a human with a head: a face by its mesh, a body whose head is seen, or, where both are
-        doubtful, a scene that is not empty.
-
-        Weak evidence needs a second witness. Garments and headless bodies do not count: to the documents, no face is
-        no human.
-        """
-        subject = self.subject
-        residual = subject.mesh.pose.residual if subject.mesh is not None and subject.visible else math.inf
-        best = max(subject.candidates, key=lambda p: p.score, default=None)
-        body, head = (best.score, best.head_score) if best else (0.0, 0.0)
-        if residual < t.RESIDUAL_SURE or (body >= t.PERSON_SCORE_SURE and head >= t.KEYPOINT_MIN):
-            return True
-        return self._person_seen_twice(residual, body, head) or self._person_hidden(body, head)
-
-    def _person_seen_twice(self, residual: float, body: float, head: float) -> bool:
-        if residual < t.RESIDUAL_MAX and (body >= t.PERSON_SCORE_MIN or self.body_score > t.BODY_SCORE_MIN):
-            return True
-        face = self.subject.face.score if self.subject.face else 0.0
-        if body >= t.PERSON_SCORE_MIN and head >= t.KEYPOINT_MIN:
-            return face >= t.FACE_SCORE_MIN or self.body_score >= t.BODY_SCORE_SURE
-        if face >= t.FACE_SCORE_SURE:
-            return self.body_score > t.BODY_SCORE_MIN
-        three = face >= t.FACE_SCORE_COUNTED and body >= t.PERSON_SCORE_FAINT
-        return three and self.body_score >= t.BODY_SCORE_SURE
-
-    def _person_hidden(self, body: float, head: float) -> bool:
-        # Masks and things before a face hide it from everything that looks for faces, but not from the scene.
-        if self.nobody_in_scene > t.NOBODY_UNLIKELY:
-            return False
-        hint = self.subject.visible or (body >= t.PERSON_SCORE_FAINT and head >= t.KEYPOINT_MIN)
-        return hint or self.body_score >= t.BODY_SCORE_SEEN
+        """Whether there is a human, however much of one is seen."""
+        return self.nobody <= t.NOBODY_MAX
 
     @lazy
     def bodies_counted(self) -> int:

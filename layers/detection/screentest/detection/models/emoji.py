@@ -34,7 +34,7 @@ HEAD = Framing(
         rule.HIDDEN,
         rule.OBJECT,
         rule.COVERED,
-        rule.TURNED.limited(at_most=t.YAW_MAX_EMOJI),
+        rule.NOT_FRONTAL,
         rule.DARK,
         rule.SMALL,
         rule.SOFT,

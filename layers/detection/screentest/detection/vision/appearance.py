@@ -28,6 +28,24 @@ class Appearance:
         return features
 
 
+def whole(image: Image.Image) -> Region:
+    """The whole picture, in the middle of a square."""
+    width, height = image.size
+    return Region(width / 2, height / 2, float(max(width, height)))
+
+
+class PeopleHead:
+    """One layer: is nobody in the picture (training/people). Log-odds, at even chances before the picture is seen."""
+
+    def __init__(self) -> None:
+        with np.load(weights_file("people_head.npz")) as data:
+            self._nobody: Array = data["nobody"]
+
+    def nobody(self, picture: Array) -> float:
+        """By the features of the whole picture."""
+        return float(self._nobody[:-1] @ picture + self._nobody[-1])
+
+
 class HeldHead:
     """Two layers: is something large held, by the hands, and by person and torso.
 
@@ -81,6 +99,11 @@ class FaceHeads:
     def hand_hint(self, occlusion: Array) -> float:
         """That a hand is at the head, by `Occlusion.features` alone."""
         return self._odds("hand_hint", occlusion)
+
+    def turned(self, face: Array) -> float:
+        """That the head is turned by more than 35 degrees, against less than 20, by the features of the face's
+        region."""
+        return self._odds("turned", face)
 
     def hand(self, face: Array, around: Array) -> float:
         """That one is, by the features of the face's region and of what is about it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from screentest.detection.lazy import lazy
-from screentest.detection.vision.appearance import Appearance, FaceHeads, HeldHead
+from screentest.detection.vision.appearance import Appearance, FaceHeads, HeldHead, PeopleHead
 from screentest.detection.vision.blendshapes import Blendshapes
 from screentest.detection.vision.blur import BlurNet
 from screentest.detection.vision.bodies import BodyDetector
@@ -27,6 +27,7 @@ class Networks:
     occlusion = lazy(lambda _: OcclusionNet())
     scene = lazy(lambda _: SceneHeads())
     appearance = lazy(lambda _: Appearance())
+    people = lazy(lambda _: PeopleHead())
     held = lazy(lambda _: HeldHead())
     face_heads = lazy(lambda _: FaceHeads())
     blur = lazy(lambda _: BlurNet())
