@@ -160,8 +160,8 @@ NOT_FRONTAL = Rule(
     "the face looks straight towards the camera",
     "not_frontal",
     Code.FACE_POSE,
-    "by weights that had not seen their source one of 662 good pictures reads more, and all but seven of 258 heads turned "
-    "by more than 35 degrees",
+    "by weights that had not seen their source one of 662 good pictures reads more, and all but seven of 258 heads "
+    "turned by more than 35 degrees",
     at_most=t.NOT_FRONTAL_MAX,
     applies=FACE_VISIBLE,
 )
