@@ -10,7 +10,7 @@ from screentest.detection.lazy import lazy
 from screentest.detection.vision.appearance import whole
 from screentest.detection.vision.bodies import LEFT_SHOULDER, RIGHT_SHOULDER
 from screentest.detection.vision.mesh import FaceMesh
-from screentest.detection.vision.runtime import probability
+from screentest.detection.vision.runtime import log_odds, probability
 from screentest.detection.vision.scene import SceneOdds
 
 
@@ -39,6 +39,11 @@ class People(Room):
         return best is not None and best.score >= t.PERSON_SCORE_SURE and best.head_score >= t.KEYPOINT_MIN
 
     @measured(frame="picture")
+    def nobody_in_scene(self) -> float:
+        """Probability that nobody is in the picture, by the scene alone."""
+        return probability(self.scene.nobody)
+
+    @measured(frame="picture")
     def nobody(self) -> float:
         """Probability that nobody is in the picture: 0 where a face or a body is plain, else the scene and how the
         picture looks to a network that names things, weighed together.
@@ -50,7 +55,7 @@ class People(Room):
             return 0.0
         w, image = t.NOBODY_WITNESSES, self.picture.image
         look = self.networks.people.nobody(self.networks.appearance(image, whole(image)))
-        return probability(w.scene * self.scene.nobody + w.look * look + w.bias)
+        return probability(w.scene * log_odds(self.nobody_in_scene) + w.look * look + w.bias)
 
     @measured(frame="picture")
     def has_person(self) -> bool:
