@@ -4,7 +4,7 @@
 
 Labelled portraits; more pictures of `pictures.json`, looked at one by one; and portraits of empty hands over which a
 thing is laid (something large is held) or beside which it is (nothing is). Each is seen four times: as it is, mirrored,
-and twice a little moved and in another light. Three minutes on two cores.
+and twice a little moved and in another light. Six minutes on two cores.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python training/scene/features.py --portraits FOLDER [FOLDER ...] --mirror CLONES --work FOLDER
 
 Variants are mirrored, slightly cut, and lit otherwise: what a picture shows stays what it was. The further pictures
-(`pictures.json`) answer one question each. About four minutes on two cores.
+(`pictures.json`) answer one question each. About nine minutes on two cores.
 """
 
 from __future__ import annotations
