@@ -16,7 +16,7 @@ NOBODY = Rule(
     "person_count",
     Code.NO_HUMAN,
     "where face and body leave it open, the scene and how the picture looks decide: by weights that had not seen their "
-    "source of 308 people three are missed, of 62 things, animals and rooms three count",
+    "source of 308 people five are missed, of 62 things, animals and rooms one counts",
     at_least=1,
 )
 OTHERS = Rule(
