@@ -373,7 +373,7 @@ HANDS_REGION = (2.4, 5.0)
 HANDS_IN_TORSO = 0.6
 """Where no wrist is seen, in parts of the torso's region."""
 HELD_UNLIKELY = -0.7
-"""Log-odds by the hands alone, below which the person is not looked at: four of five good pictures; the lowest with
+"""Log-odds by the hands alone, below which the person is not looked at: three of four good pictures; the lowest with
 something large held that nothing else rejects reads -0.37."""
 HELD_MAX = 0.78
 """By weights that had not seen their source: of 332 good pictures two read more (0.79 and 0.76 to 0.84 by division), of
