@@ -30,6 +30,7 @@ FILES = (
     "palm_detection_full.tflite",
     "hand_landmark_full.tflite",
     "pose_detection.tflite",
+    "pose_region.npz",
     "pose_landmark_points.tflite",
 )
 """What the detectors read, sooner or later."""

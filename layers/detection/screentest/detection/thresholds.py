@@ -295,6 +295,8 @@ CHEST_DEPTH_MIN = 1.6
 """Face sizes below the face."""
 
 # Body (AnimateAnyone).
+POSE_PRESENCE_MIN = 0.5
+"""BlazePose's own word that a body is where MoveNet and the face say: what its detector was asked for before."""
 VISIBILITY_MIN = 0.50
 """Of BlazePose's points. Knees of sitters that MoveNet does not see read 0.54 and more, invented ones up to 0.47."""
 

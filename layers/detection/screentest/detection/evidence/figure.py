@@ -12,7 +12,7 @@ from screentest.detection.evidence.subject import Subject
 from screentest.detection.lazy import lazy
 from screentest.detection.vision import bodies, poses
 from screentest.detection.vision.crops import Points, Region
-from screentest.detection.vision.poses import Pose, PoseDetector
+from screentest.detection.vision.poses import Pose
 from screentest.detection.vision.runtime import probability
 from screentest.detection.vision.scene import SceneOdds
 
@@ -89,14 +89,13 @@ class Figure(Room):
 
     @lazy
     def pose(self) -> Pose | None:
-        """BlazePose of the main body; a small one is looked for from near."""
-        image, body = self.picture.image, self.subject.body
-        found = self.networks.poses.find(image, 0.5)
-        if not found and body is not None:
-            x1, y1, x2, y2 = body.box
-            region = Region((x1 + x2) / 2, (y1 + y2) / 2, 1.4 * max(x2 - x1, y2 - y1))
-            found = self.networks.poses.find(image, 0.5, region)
-        return self.networks.poses(image, PoseDetector.region(found[0])) if found else None
+        """BlazePose of the main body."""
+        image, face, body = self.picture.image, self.subject.face, self.subject.body
+        if face is None or body is None:
+            region = self.networks.poses.detected(image, body)
+            return self.networks.poses(image, region) if region else None
+        pose = self.networks.poses(image, self.networks.poses.expected(face.box, body, image.size))
+        return pose if pose.presence > t.POSE_PRESENCE_MIN else None
 
     @measured("pixels of the working frame", frame="upper edge of the picture")
     def hips_line(self) -> float | None:
