@@ -16,7 +16,7 @@ what is learnt.
 
 Prints the cross-validation by repository and the weights of the witnesses that `thresholds.py` holds, fitted on odds
 that saw none of a picture's repository. `WORK/unseen.json` is for `benchmarks/accuracy.py --unseen`: measurements by
-weights that had not seen the picture's repository. Fifteen minutes on two cores; what was seen is kept in `--work`.
+weights that had not seen the picture's repository. Twenty minutes on two cores; what was seen is kept in `--work`.
 """
 
 from __future__ import annotations

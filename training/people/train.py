@@ -101,13 +101,11 @@ def examine(
     lit = ImageEnhance.Brightness(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
     lit = ImageEnhance.Color(lit.enhance(float(rng.uniform(0.75, 1.25))))
     variant = networks().appearance(lit.enhance(float(rng.uniform(0.2, 1.3))), moved)
-    people = Evidence(picture, networks()).people
     return {
         "id": record.get("id", ""),
         "repo": record["repo"],
         "nobody": nobody(record),
-        "scene": people.scene.nobody,
-        "plain": people.plain,
+        "plain": Evidence(picture, networks()).people.plain,
         "rows": np.stack([networks().appearance(image, region), variant]).astype(np.float16),
     }
 
