@@ -89,7 +89,7 @@ class Figure(Room):
 
     @lazy
     def pose(self) -> Pose | None:
-        """BlazePose of the main body."""
+        """BlazePose of the main body: where face and MoveNet's body say, else where its own detector finds one."""
         image, face, body = self.picture.image, self.subject.face, self.subject.body
         if face is None or body is None:
             region = self.networks.poses.detected(image, body)

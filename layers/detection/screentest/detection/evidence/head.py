@@ -32,10 +32,8 @@ def _ears_apart(face: Detection) -> float:
     """How much further one ear is from its eye than the other, in distances of the eyes, along their line."""
     points = face.points
     level = points[LEFT_EYE] - points[RIGHT_EYE]
-    right, left = (
-        (points[RIGHT_EYE] - points[RIGHT_EAR]) @ level,
-        (points[LEFT_EAR] - points[LEFT_EYE]) @ level,
-    )
+    right = (points[RIGHT_EYE] - points[RIGHT_EAR]) @ level
+    left = (points[LEFT_EAR] - points[LEFT_EYE]) @ level
     return float(abs(right - left) / max(float(level @ level), 1e-6))
 
 

@@ -1,5 +1,6 @@
 """How a part of a picture looks: EfficientNet-Lite0, which was trained to name a thousand kinds of things, without its
-last layer; and one linear layer of our own over what it sees of a person (training/held).
+last layer; and linear layers of our own over what it sees: of the whole picture (training/people), of a person and the
+hands (training/held), and of a face (training/face).
 
 Pose networks see people only: what somebody holds is in features like these.
 """

@@ -74,14 +74,14 @@ class PoseDetector:
         with np.load(weights_file("pose_region.npz")) as data:
             self._layer: dict[str, Array] = {name: data[name] for name in data.files}
 
-    def find(self, image: Image.Image, min_score: float, region: Region | None = None) -> list[Detection]:
+    def _find(self, image: Image.Image, region: Region | None = None) -> list[Detection]:
         """Bodies by their own detector; point 0 is the middle of the hips, point 1 lies on the body's circle."""
         if region is None:
             pixels, region = letterbox(image, _DETECTOR_SIZE, centred=True)
         else:
             pixels = cut(image, region, _DETECTOR_SIZE, replicate=False)
         boxes, logits = self._detector(pixels[None].astype(np.float32) / np.float32(127.5) - np.float32(1))
-        return decode(boxes[0], logits[0, :, 0], _ANCHORS, _DETECTOR_SIZE, region, min_score)
+        return decode(boxes[0], logits[0, :, 0], _ANCHORS, _DETECTOR_SIZE, region, _DETECTED)
 
     def expected(
         self, face: tuple[float, float, float, float], body: Person, size: tuple[int, int]
@@ -99,11 +99,11 @@ class PoseDetector:
     def detected(self, image: Image.Image, body: Person | None) -> Region | None:
         """Where the points of the body that the detector finds are looked for; a small one, that MoveNet found, is
         looked for from near."""
-        found = self.find(image, _DETECTED)
+        found = self._find(image)
         if not found and body is not None:
             x1, y1, x2, y2 = body.box
             near = Region((x1 + x2) / 2, (y1 + y2) / 2, _NEAR * max(x2 - x1, y2 - y1))
-            found = self.find(image, _DETECTED, near)
+            found = self._find(image, near)
         if not found:
             return None
         (x, y), (cx, cy) = found[0].points[0], found[0].points[1]
