@@ -71,7 +71,16 @@ def test_a_good_head_has_its_face_alone() -> None:
 @settings(deadline=None, max_examples=40)
 @given(
     st.sampled_from(
-        ["head turned", "head tilted", "mask", "hand near face", "legs cut", "face hidden", "own"]
+        [
+            "head turned",
+            "head not frontal",
+            "head tilted",
+            "mask",
+            "hand near face",
+            "legs cut",
+            "face hidden",
+            "own",
+        ]
     ),
     st.lists(POINT, max_size=40) | st.just([(1.0, 1.0)] * 468) | st.just([(0.0, 1e9)] * 478),
     st.lists(st.floats(-1e6, 1e6), min_size=4, max_size=4),
