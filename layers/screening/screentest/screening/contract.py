@@ -60,7 +60,7 @@ class Measured:
     Attributes:
         rule: its name, such as `head turned`.
         value: what was measured, in `unit`.
-        limit: the threshold in words, such as `at most 38`.
+        limit: the threshold in words, such as `at most 40`.
         unit: of value and limit; empty for ratios and probabilities.
     """
 

@@ -73,8 +73,7 @@ class FaceHeads:
     """Linear layers of our own over how a face and what is about it look, here and to the network for what covers a
     face (training/face).
 
-    All answers are log-odds; those of a layer that decides what else is looked at, and of glasses and hands, at even
-    chances before the picture is seen.
+    All answers are log-odds, at even chances before the picture is seen but for `covered`.
     """
 
     def __init__(self) -> None:
@@ -101,11 +100,11 @@ class FaceHeads:
         """That a hand is at the head, by `Occlusion.features` alone."""
         return self._odds("hand_hint", occlusion)
 
+    def hand(self, face: Array, around: Array) -> float:
+        """That one is, by the features of the face's region and of what is about it."""
+        return self._odds("hand", face, around)
+
     def turned(self, face: Array) -> float:
         """That the head is turned by more than 35 degrees, against less than 20, by the features of the face's
         region."""
         return self._odds("turned", face)
-
-    def hand(self, face: Array, around: Array) -> float:
-        """That one is, by the features of the face's region and of what is about it."""
-        return self._odds("hand", face, around)

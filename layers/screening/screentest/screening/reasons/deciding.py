@@ -1,4 +1,4 @@
-"""Measurements in words: `turned 41°, at most 38°`, in every language.
+"""Measurements in words: `turned 46°, at most 40°`, in every language.
 
 The words of rules, units and limits are data (`rules.json`), which the browser's script reads as well.
 """
@@ -101,13 +101,13 @@ def failed_check(explanation: Mapping[str, Any] | None) -> Mapping[str, Any] | N
 
 
 def deciding(explanation: Mapping[str, Any] | None, lang: str = "en") -> str | None:
-    """What decided, in words: `turned 41°, at most 38°`; None on a pass or where nothing was measured."""
+    """What decided, in words: `turned 46°, at most 40°`; None on a pass or where nothing was measured."""
     check = failed_check(explanation)
     return None if check is None else said(check, lang)
 
 
 def said(check: Mapping[str, Any], lang: str = "en") -> str:
-    """A failed check in words: `turned 41°, at most 38°`."""
+    """A failed check in words: `turned 46°, at most 40°`."""
     found = words()[lang]["rules"].get(check["rule"])
     form = str(found[1]) if found else f"{check['rule']}: {{value}}, {{limit}}"
     return form.replace("{value}", measured(check, lang)).replace("{limit}", limit(check, lang))
