@@ -13,6 +13,7 @@ from PIL import Image
 
 from screentest import detection
 from screentest.demo import pictures
+from screentest.detection.rules.catalogue import RULES
 from screentest.reports import ReportEntry, annotate
 from screentest.reports.marks import marks
 from screentest.reports.strip import SIDE, draw_strip
@@ -66,6 +67,20 @@ def test_a_good_head_has_its_face_alone() -> None:
     assert kinds("calm_face") == {("box", "face")}
     assert marks(explained("calm_face"), (700, 700), with_face=False) == []
     assert marks(None, (1, 1)) == marks({}, (1, 1)) == []
+
+
+@pytest.mark.parametrize("rule", sorted(set(RULES) - {"nobody"}))
+def test_whatever_rule_decides_is_drawn_where_it_is(rule: str) -> None:
+    check = {"rule": rule, "value": 1.0, "limit": "at most 0.5", "unit": "", "failed": True}
+    square, other = [100.0, 100.0, 200.0, 200.0], [250.0, 100.0, 350.0, 200.0]
+    points = [[100.0 + 10 * (n % 10), 100.0 + n / 5] for n in range(478)]
+    landmarks = {"face": points, "body": points[:33], "hand 1": points[:21]}
+    boxes = {"face": square, "person 1": square}
+    if rule in ("another person", "several people", "nobody or several"):
+        boxes["person 2"] = other
+    evidence = {"checks": [check], "boxes": boxes, "landmarks": landmarks}
+    passed = evidence | {"checks": [{**check, "failed": False}], "boxes": {"face": square}}
+    assert marks(evidence, (400, 400)) != marks(passed, (400, 400))
 
 
 @settings(deadline=None, max_examples=40)
