@@ -116,14 +116,20 @@ class Figure(Room):
 
     @measured("face sizes", frame="lower edge of the picture")
     def hips_depth(self) -> float:
-        """How far the frame reaches below the face where MoveNet sees hips, however faintly, else 0.
+        """How far the frame reaches below the face where MoveNet sees hips, however faintly, or BlazePose sees both
+        inside the frame; else 0.
 
-        An empty wall below a bust is no body.
+        An empty wall below a bust is no body. Who sits on the floor or lies hides hips from MoveNet.
         """
         body = self.subject.body
-        if body is None or float(body.scores[_HIPS].max()) < t.HIPS_GUESSED:
-            return 0.0
-        return self.room_below_face
+        guessed = body is not None and float(body.scores[_HIPS].max()) >= t.HIPS_GUESSED
+        return self.room_below_face if guessed or self._hips_by_pose() else 0.0
+
+    def _hips_by_pose(self) -> bool:
+        if (pose := self.pose) is None or pose.presence <= t.POSE_PRESENCE_MIN:
+            return False
+        inside = pose.points[_POSE_HIPS, 1].max() < self.picture.size[1]
+        return bool(inside and pose.visibility[_POSE_HIPS].min() > t.VISIBILITY_MIN)
 
     @measured("degrees", frame="BlazePose's space, the camera's axis")
     def body_yaw(self) -> float | None:
