@@ -25,7 +25,7 @@ from screentest.detection.vision.bodies import LEFT_WRIST, RIGHT_WRIST, Person
 from screentest.detection.vision.crops import Points, Region
 from screentest.detection.vision.mesh import Mesh
 from screentest.detection.vision.networks import Networks
-from screentest.detection.vision.poses import Pose, PoseDetector
+from screentest.detection.vision.poses import LEFT_HIP, RIGHT_HIP, Pose, PoseDetector
 from screentest.detection.vision.runtime import probability
 from screentest.detection.vision.ssd import Detection
 
@@ -239,3 +239,24 @@ def test_where_face_or_body_is_missing_the_pose_is_that_of_its_own_detector(
         replace(evidence.subject, face=None) if missing == "face" else replace(evidence.subject, body=None)
     )
     assert evidence.figure.pose is not None
+
+
+@pytest.mark.parametrize(
+    ("below", "visible", "seen"),
+    [(10.0, 0.9, True), (-10.0, 0.9, False), (10.0, 0.3, False)],
+    ids=["inside the frame", "below it", "guessed"],
+)
+def test_hips_that_movenet_does_not_see_count_where_blazepose_sees_them_in_the_frame(
+    below: float, visible: float, seen: bool, measure: Measure
+) -> None:
+    """Of who sits on the floor or lies."""
+    evidence = measure(pictures.data("waist_up"))
+    figure, body, pose = evidence.figure, evidence.subject.body, evidence.figure.pose
+    assert body is not None
+    assert pose is not None
+    vars(figure)["subject"] = replace(evidence.subject, body=replace(body, scores=np.zeros_like(body.scores)))
+    points, visibility = pose.points.copy(), pose.visibility.copy()
+    points[[LEFT_HIP, RIGHT_HIP], 1] = evidence.picture.size[1] - below
+    visibility[[LEFT_HIP, RIGHT_HIP]] = visible
+    vars(figure)["pose"] = replace(pose, points=points, visibility=visibility)
+    assert figure.hips_depth == (figure.room_below_face if seen else 0.0)

@@ -1,7 +1,7 @@
 """Every threshold of the detectors, named, with its reason.
 
-Reasons refer to the labelled pictures of `benchmarks/accuracy.py` ("the set"), of which a third by source was kept out
-of all tuning, and of the labelling rules behind them. Where those leave a band open, the threshold lies in it: at the
+Reasons refer to the labelled pictures of `benchmarks/accuracy.py` ("the set"), by layers that had not seen a picture's
+source, and to the labelling rules behind them. Where those leave a band open, the threshold lies in it: at the
 end that keeps the named reason right when another fault is there too. No number was ever published by the service.
 """
 
@@ -107,7 +107,7 @@ SEVERAL_WITNESSES = SeveralWitnesses(0.79, 3.01, 0.74, -1.08)
 SEVERAL_MAX = 0.36
 """By weights that had not seen their source, where nothing else is wrong: single persons of 1,330 good pictures up to
 0.33 but for four with a screen, photographs or paintings about them (0.51 to 0.98), two people 0.39 and more but for
-eight."""
+four of 161."""
 SECOND_PERSON_PLAIN = 0.5
 """Score of a face or body: by a scene layer that had not seen their source the labels agree on several people in 127 of
 143 pictures where the second one reads more, else in 24 of 50; the others show people in the background, and often
@@ -175,8 +175,8 @@ class TurnedWitnesses(NamedTuple):
 
 TURNED_WITNESSES = TurnedWitnesses(0.237, 0.36, -7.01)
 NOT_FRONTAL_MAX = 0.25
-"""By weights that had not seen their source, where nothing else is wrong: good pictures up to 0.22 but for three of 921,
-heads turned by more than 35 degrees 0.28 and more but for eight of 187."""
+"""By weights that had not seen their source, where nothing else is wrong: good pictures up to 0.22 but for three of
+921, heads turned by more than 35 degrees 0.28 and more but for three of 177."""
 ROLL_MAX = 25.0
 """Labelled open from 15 to 25. Good ones read up to 24.9, those labelled more 25.5 and above but for one."""
 ROLL_MAX_EMOJI = 17.0
@@ -196,8 +196,8 @@ MASK_MAX = 0.5
 NETWORK_ODDS_MAX = 8.0
 """Log-odds of our own network beyond which it is not surer, where witnesses are weighed."""
 SUNGLASSES_HINT = 0.12
-"""Of the network, below which nobody else is asked: all 31 with sunglasses read 0.55 and more, nine of ten others
-less."""
+"""Of the network, below which nobody else is asked: 164 of 167 with sunglasses read more, and one good picture in
+fifteen."""
 
 
 class SunglassesWitnesses(NamedTuple):
@@ -219,8 +219,8 @@ FEATURE_CONTRAST_MIN = 0.10
 AROUND_FACE = 1.6
 """Sides of the face's region: chin, neck, hair and hands beside them."""
 COVERED_HINT = -0.5
-"""Log-odds of the layer that costs nothing, below which the other is not asked: one good picture in twelve reads
-more, and 48 of 50 with something before the face."""
+"""Log-odds of the layer that costs nothing, below which the other is not asked: one good picture in seventeen reads
+more, and 135 of 141 with something before the face."""
 COVERED_RARE = -3.0
 """What makes its odds, at even chances, those of an ordinary picture."""
 COVERED_MAX = 0.5
