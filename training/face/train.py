@@ -2,7 +2,7 @@
 weighed.
 
     python training/face/train.py --portraits FOLDER [FOLDER ...] --mirror CLONES --work FOLDER --cutouts FILE
-        [--out face_heads.npz]
+        [--out face_heads.npz] [--partial]
 
 Linear layers over two networks' features: EfficientNet-Lite0 of the face and of what is about it, and our own for what
 covers a face (`Occlusion.features`), which runs anyway; layers on the latter alone decide where the former is asked.
@@ -365,14 +365,16 @@ def cross_validated(task: Task, repos: np.ndarray) -> np.ndarray:
     return odds
 
 
-def further(listed: list[dict[str, Any]], mirror: Path) -> list[tuple[dict[str, Any], Callable[[], bytes]]]:
+def further(
+    listed: list[dict[str, Any]], mirror: Path, *, partial_: bool
+) -> list[tuple[dict[str, Any], Callable[[], bytes]]]:
     """Entries of `pictures.json`, and what reads each picture."""
+    places = [(entry["repo"], entry["commit"], entry["path"]) for entry in listed]
+    present = repositories.present(mirror, places, partial=partial_)
     return [
-        (
-            {"id": "", **entry},
-            partial(repositories.contents_of, mirror, entry["repo"], entry["commit"], entry["path"]),
-        )
-        for entry in listed
+        ({"id": "", **entry}, partial(repositories.contents_of, mirror, *place))
+        for entry, place in zip(listed, places, strict=True)
+        if place in present
     ]
 
 
@@ -407,6 +409,7 @@ def main() -> None:
     )
     parser.add_argument("--portraits", type=Path, nargs="+", required=True)
     parser.add_argument("--mirror", type=Path, required=True, help="clones, `owner+name` each")
+    parser.add_argument("--partial", action="store_true", help="do without pictures that no clone has")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--cutouts", type=Path, required=True, help="as occlusion/cutouts.py wrote it")
     parser.add_argument("--out", type=Path, default=Path("face_heads.npz"))
@@ -414,11 +417,14 @@ def main() -> None:
     kept = options.work / "faces.pickle"
     if not kept.exists():
         dark = set(json.loads((TRAINING.parent / "benchmarks" / "tones.json").read_text())["tones"]["dark"])
-        sources = [(record, path.read_bytes) for record, path in portraits.working(options.portraits)]
+        sources: list[tuple[dict[str, Any], Callable[[], bytes]]] = [
+            (record, path.read_bytes) for record, path in portraits.working(options.portraits)
+        ]
         listed = json.loads(Path(__file__).with_name("pictures.json").read_text())["pictures"]
+        sources += further(listed, options.mirror, partial_=options.partial)
         tasks = [
             (n, record, read, record.get("tone") == "dark" or record["id"] in dark, options.cutouts)
-            for n, (record, read) in enumerate([*sources, *further(listed, options.mirror)])
+            for n, (record, read) in enumerate(sources)
         ]
         with ProcessPoolExecutor() as pool:
             found = [each for each in pool.map(examine, tasks, chunksize=8) if each]

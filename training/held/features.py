@@ -1,6 +1,6 @@
 """Step 2: how persons look who hold something large, and who do not.
 
-    python training/held/features.py --portraits FOLDER [FOLDER ...] --mirror CLONES --work FOLDER
+    python training/held/features.py --portraits FOLDER [FOLDER ...] --mirror CLONES --work FOLDER [--partial]
 
 Labelled portraits; more pictures of `pictures.json`, looked at one by one; and portraits of empty hands over which a
 thing is laid (something large is held) or beside which it is (nothing is). Each is seen four times: as it is, mirrored,
@@ -197,9 +197,14 @@ def tasks(
     return made
 
 
+def place(entry: dict[str, str]) -> repositories.Place:
+    """Where the file is that an entry of `pictures.json` names."""
+    return entry["repo"], entry["commit"], entry["path"]
+
+
 def blob(mirror: Path, entry: dict[str, str]) -> bytes:
-    """The file that an entry of `pictures.json` names."""
-    return repositories.contents_of(mirror, entry["repo"], entry["commit"], entry["path"])
+    """That file."""
+    return repositories.contents_of(mirror, *place(entry))
 
 
 def _share(things: list[tuple[Image.Image, bool]]) -> None:
@@ -212,9 +217,14 @@ def main() -> None:
     )
     parser.add_argument("--portraits", type=Path, nargs="+", required=True)
     parser.add_argument("--mirror", type=Path, required=True, help="clones, `owner+name` each")
+    parser.add_argument("--partial", action="store_true", help="do without pictures that no clone has")
     parser.add_argument("--work", type=Path, required=True)
     options = parser.parse_args()
     listed = json.loads(Path(__file__).with_name("pictures.json").read_text())
+    parts = ("held", "free", "things")
+    places = [place(entry) for part in parts for entry in listed[part]]
+    present = repositories.present(options.mirror, places, partial=options.partial)
+    listed = {part: [entry for entry in listed[part] if place(entry) in present] for part in parts}
     # Instruments are larger than bags, lie at any angle, and are what is held most: they count twice.
     things = [
         (cut_out(blob(options.mirror, entry)), entry["large"])

@@ -1,7 +1,7 @@
 """Is anybody in the picture: a second witness, by how the picture as a whole looks to a network that names things.
 
     python training/people/train.py --portraits FOLDER [FOLDER ...] --mirror CLONES --scene FILE --work FOLDER
-        [--out people_head.npz]
+        [--out people_head.npz] [--partial]
 
 A linear layer over EfficientNet-Lite0's features of the whole picture. Portraits count with their tags, further
 pictures with whether a human is in them (`training/face/pictures.json`, and `nobody` of
@@ -126,6 +126,7 @@ def main() -> None:
     )
     parser.add_argument("--portraits", type=Path, nargs="+", required=True)
     parser.add_argument("--mirror", type=Path, required=True, help="clones, `owner+name` each")
+    parser.add_argument("--partial", action="store_true", help="do without pictures that no clone has")
     parser.add_argument("--scene", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("people_head.npz"))
@@ -135,9 +136,12 @@ def main() -> None:
         sources: list[tuple[dict[str, Any], Callable[[], bytes]]] = [
             (record, path.read_bytes) for record, path in portraits.working(options.portraits)
         ]
-        for entry in further():
-            place = (options.mirror, entry["repo"], entry["commit"], entry["path"])
-            sources.append((entry, partial(repositories.contents_of, *place)))
+        entries = [(entry, (entry["repo"], entry["commit"], entry["path"])) for entry in further()]
+        places = [place for _, place in entries]
+        present = repositories.present(options.mirror, places, partial=options.partial)
+        for entry, place in entries:
+            if place in present:
+                sources.append((entry, partial(repositories.contents_of, options.mirror, *place)))
         with ProcessPoolExecutor() as pool:
             found = [each for each in pool.map(examine, enumerate(sources), chunksize=8) if each]
         options.work.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Step 1: MoveNet's pooled features of the labelled portraits and of further pictures, and of variants of each.
 
-    python training/scene/features.py --portraits FOLDER [FOLDER ...] --mirror CLONES --work FOLDER
+    python training/scene/features.py --portraits FOLDER [FOLDER ...] --mirror CLONES --work FOLDER [--partial]
 
 Variants are mirrored, slightly cut, and lit otherwise: what a picture shows stays what it was. The further pictures
 (`pictures.json`) answer one question each. About nine minutes on two cores.
@@ -75,16 +75,24 @@ def variants(image: Image.Image, seed: int) -> np.ndarray:
     return np.stack([look(each) for each in made])
 
 
-def sources(folders: list[Path], mirror: Path) -> Iterator[tuple[dict[str, Any], Callable[[], bytes]]]:
+def sources(
+    folders: list[Path], mirror: Path, *, partial_: bool
+) -> Iterator[tuple[dict[str, Any], Callable[[], bytes]]]:
     """Record of every picture, and what reads it; records of further pictures have an `answer` and no name."""
     for record, path in portraits.working(folders):
         yield record, path.read_bytes
     listed = json.loads(Path(__file__).with_name("pictures.json").read_text())
-    for answer in ANSWERS:
-        for repo, paths in listed[answer].items():
-            record = {"id": "", "repo": repo, "tags": [], "answer": answer}
-            for file in paths:
-                yield record, partial(repositories.contents_of, mirror, repo, listed["commits"][repo], file)
+    places = [
+        (answer, (repo, listed["commits"][repo], file))
+        for answer in ANSWERS
+        for repo, paths in listed[answer].items()
+        for file in paths
+    ]
+    present = repositories.present(mirror, [place for _, place in places], partial=partial_)
+    for answer, place in places:
+        if place in present:
+            record = {"id": "", "repo": place[0], "tags": [], "answer": answer}
+            yield record, partial(repositories.contents_of, mirror, *place)
 
 
 def examine(task: tuple[int, tuple[dict[str, Any], Callable[[], bytes]]]) -> dict[str, Any] | None:
@@ -121,10 +129,12 @@ def main() -> None:
     )
     parser.add_argument("--portraits", type=Path, nargs="+", required=True)
     parser.add_argument("--mirror", type=Path, required=True, help="clones, `owner+name` each")
+    parser.add_argument("--partial", action="store_true", help="do without pictures that no clone has")
     parser.add_argument("--work", type=Path, required=True)
     options = parser.parse_args()
+    tasks = list(enumerate(sources(options.portraits, options.mirror, partial_=options.partial)))
     with ProcessPoolExecutor() as pool:
-        found = pool.map(examine, enumerate(sources(options.portraits, options.mirror)), chunksize=8)
+        found = pool.map(examine, tasks, chunksize=8)
         known = [each for each in found if each]
     options.work.mkdir(parents=True, exist_ok=True)
     columns = {name: np.array([each[name] for each in known]) for name in known[0]}
