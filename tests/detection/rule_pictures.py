@@ -125,7 +125,7 @@ def seated() -> Image.Image:
     picture.paste(_upper_body(2050).crop((40, 0, 525, 965)), (140, 40))
     draw = ImageDraw.Draw(picture)
     draw.rectangle((120, 900, 700, 1000), (110, 70, 40))
-    for hip, knee in ((300, 190), (470, 580)):
+    for hip, knee in ((300, 150), (470, 620)):
         draw.polygon([(hip - 100, 880), (hip + 100, 880), (knee + 85, 1030), (knee - 85, 1030)], (24, 25, 34))
         draw.ellipse((knee - 88, 960, knee + 88, 1110), (44, 45, 58))
         draw.polygon(

@@ -23,7 +23,7 @@ WIRE = Wire(
     {"check_pass": const(False), "reason": MESSAGE, "bodystyle": const("")},
 )
 
-# Plain faults first, then what the labels leave partly open (dim light, turns, tilts, crops at the chest, cut crowns,
+# Plain faults first, then what the labels leave partly open (turns, tilts, crops at the chest, cut crowns,
 # sunglasses): of several faults the plainer one is named. What is held is the least sure.
 BODY = Framing(
     "1:1",
