@@ -234,8 +234,8 @@ def lambda_like(
         (folder / "cpuinfo").write_text(CPUINFO)
         words += ["--ro-bind", str(folder / "cpuinfo"), "/proc/cpuinfo"]
         words += ["--ro-bind", str(shutil.which("qemu-aarch64-static")), "/qemu"]
-        # Its usual processor has vector instructions that Lambda's has not, whose emulation gets products of eight bits
-        # wrong: networks in eight bits then saw nothing.
+        # Its usual processor has SME, which Lambda's has not and with which products of eight bits come out wrong:
+        # networks in eight bits then see nothing.
         python[0:0] = ["/qemu", "-cpu", "neoverse-n1"]
     enter = ["sh", "-c", f'echo $$ >{group.folder}/cgroup.procs && exec "$@"', "sh", *words]
     yield Machine(
