@@ -234,8 +234,8 @@ def lambda_like(
         (folder / "cpuinfo").write_text(CPUINFO)
         words += ["--ro-bind", str(folder / "cpuinfo"), "/proc/cpuinfo"]
         words += ["--ro-bind", str(shutil.which("qemu-aarch64-static")), "/qemu"]
-        # Its usual processor has SME, which Lambda's has not and which qemu emulates wrongly (its issue 3186): networks in
-        # eight bits see nothing there.
+        # Its usual processor has SME, which Lambda's has not and which qemu emulates wrongly (its issue 3186):
+        # networks in eight bits see nothing there.
         python[0:0] = ["/qemu", "-cpu", "neoverse-n1"]
     enter = ["sh", "-c", f'echo $$ >{group.folder}/cgroup.procs && exec "$@"', "sh", *words]
     yield Machine(
