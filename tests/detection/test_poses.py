@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from screentest.demo import pictures as carried
+from screentest.detection import pictures
 from screentest.detection.evidence import Evidence
 from screentest.detection.vision.crops import Region
 from screentest.detection.vision.networks import Networks
@@ -39,3 +40,12 @@ def test_where_nobody_is_no_body_is_present(measure: Callable[[bytes], Evidence]
     assert networks.poses(blank, region).presence < 0.1
     assert evidence.figure.pose is not None
     assert evidence.figure.pose.presence > 0.9
+
+
+def test_the_detector_is_opened_where_it_is_asked_or_everything_is() -> None:
+    networks = Networks()
+    decoded = pictures.decode(data := carried.data("waist_up"), pictures.probe(data))
+    assert Evidence(decoded, networks).figure.pose is not None
+    assert "_detector" not in vars(networks.poses)
+    networks.open()
+    assert "_detector" in vars(networks.poses)

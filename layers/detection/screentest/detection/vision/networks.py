@@ -42,3 +42,4 @@ class Networks:
             if isinstance(attribute, lazy):
                 getattr(self, name)
         self.bodies.open()
+        self.poses.open()

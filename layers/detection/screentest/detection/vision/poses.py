@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from screentest.detection.lazy import lazy
 from screentest.detection.vision.bodies import Person
 from screentest.detection.vision.crops import Points, Region, cut, letterbox
 from screentest.detection.vision.runtime import Array, Network, sigmoid, weights_file
@@ -66,13 +67,22 @@ class Pose:
 
 
 class PoseDetector:
-    """Both networks and the layer."""
+    """Both networks and the layer; the detector is opened where a face or a body is missing, which is seldom."""
+
+    _detector = lazy(lambda _: Network("pose_detection.tflite"))
 
     def __init__(self) -> None:
-        self._detector = Network("pose_detection.tflite")
         self._network = Network("pose_landmark_points.tflite")
         with np.load(weights_file("pose_region.npz")) as data:
             self._layer: dict[str, Array] = {name: data[name] for name in data.files}
+
+    def open(self) -> None:
+        """Open the detector now.
+
+        Raises:
+            WeightsMissing: the installation is incomplete.
+        """
+        _ = self._detector
 
     def _find(self, image: Image.Image, region: Region | None = None) -> list[Detection]:
         """Bodies by their own detector; point 0 is the middle of the hips, point 1 lies on the body's circle."""
