@@ -21,14 +21,13 @@ weights that had not seen the picture's repository. Twenty minutes on two cores;
 
 from __future__ import annotations
 
-import argparse
 import json
 import pickle
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +41,15 @@ from sklearn.preprocessing import StandardScaler
 TRAINING = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TRAINING), str(TRAINING / "occlusion")]
 
+import common
 import occluders
 import portraits
-import repositories
+from common import Source, networks
 
 from screentest.detection import pictures
 from screentest.detection import thresholds as t
 from screentest.detection.evidence import Evidence
 from screentest.detection.vision.crops import Region, cut
-from screentest.detection.vision.networks import Networks
 from screentest.detection.vision.occlusion import OcclusionNet
 from screentest.detection.vision.runtime import log_odds, probability
 
@@ -193,12 +192,6 @@ def lay(
     near = face.labels["hand_near"]
     hand = NAN if kind in ("thing", "end") or near is None else near
     return {"covered": covered, "hand": hand}
-
-
-@cache
-def networks() -> Networks:
-    """One set for each process."""
-    return Networks()
 
 
 @cache
@@ -365,19 +358,6 @@ def cross_validated(task: Task, repos: np.ndarray) -> np.ndarray:
     return odds
 
 
-def further(
-    listed: list[dict[str, Any]], mirror: Path, *, partial_: bool
-) -> list[tuple[dict[str, Any], Callable[[], bytes]]]:
-    """Entries of `pictures.json`, and what reads each picture."""
-    places = [(entry["repo"], entry["commit"], entry["path"]) for entry in listed]
-    present = repositories.present(mirror, places, partial=partial_)
-    return [
-        ({"id": "", **entry}, partial(repositories.contents_of, mirror, *place))
-        for entry, place in zip(listed, places, strict=True)
-        if place in present
-    ]
-
-
 def report(name: str, y: np.ndarray, odds: np.ndarray) -> None:
     """How well `odds` tell, where the truth is known."""
     known = ~np.isnan(y)
@@ -404,24 +384,19 @@ def weigh(witnesses: np.ndarray, y: np.ndarray, repos: np.ndarray) -> tuple[np.n
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--portraits", type=Path, nargs="+", required=True)
-    parser.add_argument("--mirror", type=Path, required=True, help="clones, `owner+name` each")
-    parser.add_argument("--partial", action="store_true", help="do without pictures that no clone has")
-    parser.add_argument("--work", type=Path, required=True)
+    parser = common.parser(__doc__, clones=True)
     parser.add_argument("--cutouts", type=Path, required=True, help="as occlusion/cutouts.py wrote it")
     parser.add_argument("--out", type=Path, default=Path("face_heads.npz"))
     options = parser.parse_args()
     kept = options.work / "faces.pickle"
     if not kept.exists():
         dark = set(json.loads((TRAINING.parent / "benchmarks" / "tones.json").read_text())["tones"]["dark"])
-        sources: list[tuple[dict[str, Any], Callable[[], bytes]]] = [
+        sources: list[Source] = [
             (record, path.read_bytes) for record, path in portraits.working(options.portraits)
         ]
         listed = json.loads(Path(__file__).with_name("pictures.json").read_text())["pictures"]
-        sources += further(listed, options.mirror, partial_=options.partial)
+        entries = [({"id": "", **entry}, (entry["repo"], entry["commit"], entry["path"])) for entry in listed]
+        sources += common.further(entries, options.mirror, partly=options.partial)
         tasks = [
             (n, record, read, record.get("tone") == "dark" or record["id"] in dark, options.cutouts)
             for n, (record, read) in enumerate(sources)

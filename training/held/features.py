@@ -9,7 +9,6 @@ and twice a little moved and in another light. Six minutes on two cores.
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import sys
@@ -23,15 +22,16 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import common
 import portraits
 import repositories
+from common import networks
 
 from screentest.detection import pictures
 from screentest.detection.evidence import Evidence
 from screentest.detection.evidence.figure import hands_region, person_region, torso_region
 from screentest.detection.evidence.subject import Subject
 from screentest.detection.vision.crops import Region
-from screentest.detection.vision.networks import Networks
 
 SHOWN = {"chest_up", "waist_up", "hips_visible", "knees_up", "cut_above_ankles", "full_body"}
 OPEN = {"holding_object", "table", "object_near_face", "object_covers_face", "microphone"}
@@ -40,15 +40,7 @@ ROOM_MIN = 1.5
 """Face sizes below the face where a thing is laid."""
 LAID = 3
 
-_networks: list[Networks] = []
 _things: list[tuple[Image.Image, bool]] = []
-
-
-def networks() -> Networks:
-    """One set for each process."""
-    if not _networks:
-        _networks.append(Networks())
-    return _networks[0]
 
 
 def regions_of(subject: Subject, size: tuple[int, int]) -> tuple[Region, ...]:
@@ -212,13 +204,7 @@ def _share(things: list[tuple[Image.Image, bool]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--portraits", type=Path, nargs="+", required=True)
-    parser.add_argument("--mirror", type=Path, required=True, help="clones, `owner+name` each")
-    parser.add_argument("--partial", action="store_true", help="do without pictures that no clone has")
-    parser.add_argument("--work", type=Path, required=True)
+    parser = common.parser(__doc__, clones=True)
     options = parser.parse_args()
     listed = json.loads(Path(__file__).with_name("pictures.json").read_text())
     parts = ("held", "free", "things")

@@ -15,13 +15,10 @@ two cores.
 
 from __future__ import annotations
 
-import argparse
 import json
 import pickle
 import sys
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +32,14 @@ from sklearn.preprocessing import StandardScaler
 TRAINING = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TRAINING))
 
+import common
 import portraits
-import repositories
+from common import Source, networks
 
 from screentest.detection import errors, pictures
 from screentest.detection.evidence import Evidence
 from screentest.detection.vision.appearance import whole
 from screentest.detection.vision.crops import Region
-from screentest.detection.vision.networks import Networks
 from screentest.detection.vision.runtime import log_odds, probability
 
 FOLDS = 8
@@ -73,15 +70,7 @@ def further() -> list[dict[str, Any]]:
     return [*json.loads((TRAINING / "face" / "pictures.json").read_text())["pictures"], *empty]
 
 
-@cache
-def networks() -> Networks:
-    """One set for each process."""
-    return Networks()
-
-
-def examine(
-    task: tuple[int, tuple[dict[str, Any], Callable[[], bytes]]],
-) -> dict[str, Any] | None:
+def examine(task: tuple[int, Source]) -> dict[str, Any] | None:
     """Features of one picture and of its variant; `None` of one that cannot be read."""
     number, (record, read) = task
     data, rng = read(), np.random.default_rng(number)
@@ -121,27 +110,17 @@ def fit(rows: np.ndarray, y: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--portraits", type=Path, nargs="+", required=True)
-    parser.add_argument("--mirror", type=Path, required=True, help="clones, `owner+name` each")
-    parser.add_argument("--partial", action="store_true", help="do without pictures that no clone has")
+    parser = common.parser(__doc__, clones=True)
     parser.add_argument("--scene", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("people_head.npz"))
     options = parser.parse_args()
     kept = options.work / "people.pickle"
     if not kept.exists():
-        sources: list[tuple[dict[str, Any], Callable[[], bytes]]] = [
+        sources: list[Source] = [
             (record, path.read_bytes) for record, path in portraits.working(options.portraits)
         ]
         entries = [(entry, (entry["repo"], entry["commit"], entry["path"])) for entry in further()]
-        places = [place for _, place in entries]
-        present = repositories.present(options.mirror, places, partial=options.partial)
-        for entry, place in entries:
-            if place in present:
-                sources.append((entry, partial(repositories.contents_of, options.mirror, *place)))
+        sources += common.further(entries, options.mirror, partly=options.partial)
         with ProcessPoolExecutor() as pool:
             found = [each for each in pool.map(examine, enumerate(sources), chunksize=8) if each]
         options.work.mkdir(parents=True, exist_ok=True)

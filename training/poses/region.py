@@ -9,11 +9,9 @@ Prints how far regions are off by layers that had not seen the repository. Two m
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,21 +20,16 @@ from sklearn.model_selection import GroupKFold
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import common
 import portraits
+from common import networks
 
 from screentest.detection import errors, pictures
 from screentest.detection.evidence import Evidence
-from screentest.detection.vision.networks import Networks
 from screentest.detection.vision.poses import CLIP, region_features
 
 STRENGTH = 10.0
 FOLDS = 5
-
-
-@cache
-def networks() -> Networks:
-    """One set for each process."""
-    return Networks()
 
 
 def examine(task: tuple[str, Path]) -> tuple[str, np.ndarray, list[float]] | None:
@@ -62,10 +55,7 @@ def examine(task: tuple[str, Path]) -> tuple[str, np.ndarray, list[float]] | Non
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--portraits", type=Path, nargs="+", required=True)
+    parser = common.parser(__doc__)
     parser.add_argument("--out", type=Path, default=Path("pose_region.npz"))
     options = parser.parse_args()
     tasks = [(record["repo"], path) for record, path in portraits.working(options.portraits)]

@@ -8,12 +8,9 @@ Variants are mirrored, slightly cut, and lit otherwise: what a picture shows sta
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +19,12 @@ from PIL import Image, ImageEnhance
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import common
 import portraits
-import repositories
+from common import Source, networks
 
 from screentest.detection import errors, pictures
 from screentest.detection.evidence import Evidence
-from screentest.detection.vision.networks import Networks
 
 VARIANTS = 5
 ANSWERS = {
@@ -40,15 +37,6 @@ ANSWERS = {
     "nobody": ("nobody", True),
 }
 """Lists of `pictures.json`: the question that they answer, and how."""
-
-_networks: list[Networks] = []
-
-
-def networks() -> Networks:
-    """One set for each process."""
-    if not _networks:
-        _networks.append(Networks())
-    return _networks[0]
 
 
 def look(image: Image.Image) -> np.ndarray:
@@ -75,27 +63,20 @@ def variants(image: Image.Image, seed: int) -> np.ndarray:
     return np.stack([look(each) for each in made])
 
 
-def sources(
-    folders: list[Path], mirror: Path, *, partial_: bool
-) -> Iterator[tuple[dict[str, Any], Callable[[], bytes]]]:
+def sources(folders: list[Path], mirror: Path, *, partly: bool) -> list[Source]:
     """Record of every picture, and what reads it; records of further pictures have an `answer` and no name."""
-    for record, path in portraits.working(folders):
-        yield record, path.read_bytes
     listed = json.loads(Path(__file__).with_name("pictures.json").read_text())
-    places = [
-        (answer, (repo, listed["commits"][repo], file))
+    entries = [
+        ({"id": "", "repo": repo, "tags": [], "answer": answer}, (repo, listed["commits"][repo], file))
         for answer in ANSWERS
         for repo, paths in listed[answer].items()
         for file in paths
     ]
-    present = repositories.present(mirror, [place for _, place in places], partial=partial_)
-    for answer, place in places:
-        if place in present:
-            record = {"id": "", "repo": place[0], "tags": [], "answer": answer}
-            yield record, partial(repositories.contents_of, mirror, *place)
+    labelled: list[Source] = [(record, path.read_bytes) for record, path in portraits.working(folders)]
+    return labelled + common.further(entries, mirror, partly=partly)
 
 
-def examine(task: tuple[int, tuple[dict[str, Any], Callable[[], bytes]]]) -> dict[str, Any] | None:
+def examine(task: tuple[int, Source]) -> dict[str, Any] | None:
     """What one picture shows, and what else the witnesses say of it; `None` of one that cannot be read."""
     number, (record, read) = task
     data = read()
@@ -124,15 +105,9 @@ def examine(task: tuple[int, tuple[dict[str, Any], Callable[[], bytes]]]) -> dic
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--portraits", type=Path, nargs="+", required=True)
-    parser.add_argument("--mirror", type=Path, required=True, help="clones, `owner+name` each")
-    parser.add_argument("--partial", action="store_true", help="do without pictures that no clone has")
-    parser.add_argument("--work", type=Path, required=True)
+    parser = common.parser(__doc__, clones=True)
     options = parser.parse_args()
-    tasks = list(enumerate(sources(options.portraits, options.mirror, partial_=options.partial)))
+    tasks = list(enumerate(sources(options.portraits, options.mirror, partly=options.partial)))
     with ProcessPoolExecutor() as pool:
         found = pool.map(examine, tasks, chunksize=8)
         known = [each for each in found if each]

@@ -10,7 +10,6 @@ portraits labelled so are the test. Two minutes on two cores.
 
 from __future__ import annotations
 
-import argparse
 import io
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -26,7 +25,9 @@ from sklearn.preprocessing import StandardScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import common
 import portraits
+from common import networks
 
 from screentest.detection import pictures
 from screentest.detection.evidence import Evidence
@@ -34,7 +35,6 @@ from screentest.detection.evidence.head import luma
 from screentest.detection.vision.blur import edges
 from screentest.detection.vision.crops import cut
 from screentest.detection.vision.mesh import FaceMesh
-from screentest.detection.vision.networks import Networks
 
 VARIANTS = 24
 FACES = 1.5
@@ -57,17 +57,13 @@ PIXEL = {
 }
 """Standard deviation of what each filter makes of a pixel when it enlarges, in pixels."""
 
-_networks: list[Networks] = []
-
 
 def examine(task: tuple[dict[str, Any], Path]) -> dict[str, Any] | None:
     """The levelled face of a portrait, its edges, and whether it may be a sharp one to start from."""
     record, path = task
-    if not _networks:
-        _networks.append(Networks())
     data = path.read_bytes()
     picture = pictures.decode(data, pictures.probe(data))
-    evidence = Evidence(picture, _networks[0])
+    evidence = Evidence(picture, networks())
     mesh = evidence.subject.mesh
     if mesh is None or not evidence.subject.visible or evidence.head.close_up is None:
         return None
@@ -193,10 +189,7 @@ def network() -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--portraits", type=Path, nargs="+", required=True)
+    parser = common.parser(__doc__)
     parser.add_argument("--out", type=Path, default=Path("face_blur.npz"))
     options = parser.parse_args()
     with ProcessPoolExecutor() as pool:
